@@ -29,6 +29,8 @@ export type DhtErrorCode =
   | 'ERR_ADDRESS_IN_USE'
   /** The transport could not start, for another reason than a taken address. */
   | 'ERR_TRANSPORT'
+  /** A name has no address that the transport can send to. */
+  | 'ERR_UNRESOLVED'
   /** The node was not started yet. */
   | 'ERR_NOT_STARTED'
   /** The node is closed. */

@@ -1,10 +1,15 @@
 import { hmac } from '@noble/hashes/hmac.js'
-import { sha256 } from '@noble/hashes/sha2.js'
+import { sha256, sha512 } from '@noble/hashes/sha2.js'
 import { utf8ToBytes } from '@noble/hashes/utils.js'
 
 /** SHA-256 of the bytes (FIPS 180-4): 32 bytes. */
 export function hash(bytes: Uint8Array): Uint8Array {
   return sha256(bytes)
+}
+
+/** SHA-512 of the bytes (FIPS 180-4): 64 bytes. Only Ed25519 needs it; ids and keys are made with {@link hash}. */
+export function hash512(bytes: Uint8Array): Uint8Array {
+  return sha512(bytes)
 }
 
 /** HMAC-SHA-256 (RFC 2104) of the parts, one after the other: 32 bytes. */
@@ -26,8 +31,7 @@ export function incrementalHash(): { update(bytes: Uint8Array): void; digest(): 
 }
 
 /**
- * The key of a name or of content: its SHA-256. The key of a value that `put` stored is not `keyOf(value)`
- * but the one that `put` returns, because a record holds a form byte beside the value.
+ * The key of a name or of content: its SHA-256. For a value it is the key that `put` stores it under.
  *
  * @param input - bytes, or a string, which is hashed as UTF-8
  * @returns 32 bytes

@@ -1,0 +1,152 @@
+// Checks the package as a user gets it: packed, installed into an empty folder, imported, compiled, run and bundled.
+// Needs a built dist/. Prints a line for each check; the exit status is 1 when one failed.
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+import { publint } from 'publint'
+import { formatMessage } from 'publint/utils'
+import ts from 'typescript'
+
+const COMMAND_MS_MAX = 120_000
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const programs = fileURLToPath(new URL('package', import.meta.url))
+const { resolve } = createRequire(import.meta.url)
+const temporary = mkdtempSync(join(tmpdir(), 'xorbit-package-'))
+const user = join(temporary, 'user')
+
+let tarball = ''
+let failed = 0
+try {
+  await check('npm pack', pack)
+  await check('publint, strict', lintPackage)
+  await check('attw, esm-only', attw)
+  await check('npm install of the tarball', install)
+  await check('every entry can be imported and required', () => runProgram('entries.js'))
+  for (const resolution of ['NodeNext', 'Bundler']) {
+    await check(`types under moduleResolution ${resolution}`, () => compile(resolution, true))
+    await check(`types under moduleResolution ${resolution}, libraries checked`, () => compile(resolution, false))
+  }
+  await check('two nodes on loopback UDP', () => runProgram('loopback.js'))
+  await check('the main entry bundles for browsers', () => bundle(`export * from 'xorbit'`, 'main.js'))
+  await check('two nodes in the simulator, bundled for browsers, with web globals alone', runBundle)
+} finally {
+  rmSync(temporary, { recursive: true, force: true })
+}
+process.exitCode = failed > 0 ? 1 : 0
+
+async function check(name, run) {
+  try {
+    const note = await run()
+    console.log(`ok      ${name}${note ? `: ${note}` : ''}`)
+  } catch (error) {
+    failed++
+    console.log(`not ok  ${name}\n${String(error?.message ?? error).replace(/^/gm, '        ')}`)
+  }
+}
+
+function pack() {
+  const [{ filename, size, entryCount }] = JSON.parse(
+    command('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', temporary], root),
+  )
+  tarball = join(temporary, filename)
+  return `${entryCount} files, ${Math.ceil(size / 1024)} KiB`
+}
+
+async function lintPackage() {
+  const bytes = readFileSync(tarball)
+  const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)
+  const { messages, pkg } = await publint({ pack: { tarball: buffer }, strict: true })
+  if (messages.length > 0) throw new Error(messages.map((message) => formatMessage(message, pkg)).join('\n'))
+}
+
+function attw() {
+  const bin = join(dirname(resolve('@arethetypeswrong/cli/package.json')), 'dist', 'index.js')
+  command(
+    process.execPath,
+    [bin, tarball, '--profile', 'esm-only', '--no-color', '--no-emoji', '--format', 'ascii'],
+    root,
+  )
+}
+
+function install() {
+  mkdirSync(user)
+  writeFileSync(join(user, 'package.json'), JSON.stringify({ name: 'user', private: true, type: 'module' }))
+  command('npm', ['install', '--no-audit', '--no-fund', tarball], user)
+  cpSync(programs, user, { recursive: true })
+}
+
+/** Compiles the consumer as a program for browsers and as one for Node, whose types are told apart: each must suffice. */
+function compile(resolution, skipLibCheck) {
+  const lib = ['lib.es2022.d.ts', 'lib.esnext.disposable.d.ts']
+  const surroundings = [
+    { with: 'lib DOM', lib: [...lib, 'lib.dom.d.ts'], types: [] },
+    { with: '@types/node', lib, types: ['node'] },
+  ]
+  const problems = []
+  for (const { with: extra, lib, types } of surroundings) {
+    const program = ts.createProgram([join(user, 'consumer.ts')], {
+      target: ts.ScriptTarget.ES2022,
+      module: resolution === 'NodeNext' ? ts.ModuleKind.NodeNext : ts.ModuleKind.ESNext,
+      moduleResolution: ts.ModuleResolutionKind[resolution],
+      lib,
+      types,
+      typeRoots: [join(root, 'node_modules', '@types')],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noUncheckedIndexedAccess: true,
+      skipLibCheck,
+      noEmit: true,
+    })
+    const found = ts.getPreEmitDiagnostics(program)
+    if (found.length > 0) problems.push(`with ${extra}:`, ...found.slice(0, 5).map(describeDiagnostic))
+  }
+  if (problems.length > 0) throw new Error(problems.join('\n'))
+  return 'with lib DOM, and with @types/node instead'
+}
+
+function describeDiagnostic({ file, start, messageText }) {
+  const text = ts.flattenDiagnosticMessageText(messageText, '\n')
+  if (file === undefined || start === undefined) return text
+  return `${file.fileName.replace(`${user}/`, '')}:${file.getLineAndCharacterOfPosition(start).line + 1} ${text}`
+}
+
+async function bundle(contents, filename) {
+  const result = await build({
+    stdin: { contents, resolveDir: user },
+    bundle: true,
+    minify: true,
+    format: 'iife',
+    platform: 'browser',
+    target: 'es2022',
+    outfile: join(user, filename),
+    logLevel: 'silent',
+  })
+  if (result.warnings.length > 0) throw new Error(result.warnings.map(({ text }) => text).join('\n'))
+  const bytes = readFileSync(join(user, filename))
+  return `${Math.ceil(bytes.length / 1024)} KiB minified, ${Math.ceil(gzipSync(bytes).length / 1024)} KiB with gzip`
+}
+
+async function runBundle() {
+  const size = await bundle(readFileSync(join(programs, 'browser-program.js'), 'utf8'), 'bundle.js')
+  runProgram('browser-host.js')
+  return size
+}
+
+function runProgram(filename) {
+  command(process.execPath, [filename], user)
+}
+
+/** Runs a command to its end and answers what it printed; where it fails, what it printed is the error. */
+function command(file, args, cwd) {
+  const options = { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: COMMAND_MS_MAX }
+  const { status, signal, stdout, stderr, error } = spawnSync(file, args, options)
+  if (error !== undefined) throw error
+  if (status !== 0) throw new Error(`${stdout}${stderr}`.trim() || `ended with ${signal ?? status}`)
+  return stdout
+}

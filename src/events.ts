@@ -1,0 +1,55 @@
+import type { DhtError } from './errors.js'
+import type { Contact } from './keyspace/index.js'
+
+/** What a node tells its application, by event name. */
+export interface DhtEvents {
+  /** The node has joined its network: a lookup of its own id was answered. */
+  joined: { readonly contacts: number; readonly elapsedMs: number }
+  /** No bootstrap address answered; the next attempt follows by itself. */
+  bootstrapFailed: DhtError | TypeError
+  /** A contact entered the routing table. */
+  contactAdded: Contact
+  /** A contact left the routing table. */
+  contactRemoved: Contact
+  /** A handler of the application's own threw or rejected. The requester got `ERR_REMOTE`. */
+  handlerFailed: { readonly method: string; readonly error: unknown }
+  /** The node is closed. */
+  closed: undefined
+}
+
+/** Takes an event. What it throws is reported as an uncaught exception, after the node's own work is done. */
+export type Listener<T> = (event: T) => void
+
+/** Typed events. */
+export class Events<Map> {
+  readonly #listeners = new globalThis.Map<keyof Map, Set<Listener<never>>>()
+
+  /**
+   * Calls the listener at each event from now on.
+   *
+   * @returns ends that
+   */
+  on<K extends keyof Map>(event: K, listener: Listener<Map[K]>): () => void {
+    if (typeof listener !== 'function') throw new TypeError('the listener must be a function')
+    const own: Listener<Map[K]> = (value) => listener(value)
+    const listeners = this.#listeners.get(event) ?? new Set()
+    this.#listeners.set(event, listeners)
+    listeners.add(own as Listener<never>)
+    return () => {
+      listeners.delete(own as Listener<never>)
+    }
+  }
+
+  /** Calls the listeners of an event. A listener's exception is not the node's: it surfaces on its own. */
+  emit<K extends keyof Map>(event: K, value: Map[K]): void {
+    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
+      try {
+        ;(listener as Listener<Map[K]>)(value)
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+}

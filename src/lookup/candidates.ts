@@ -1,0 +1,125 @@
+import type { Address, Contact, NodeId } from '../keyspace/index.js'
+import { compareDistance, sameBytes } from '../keyspace/index.js'
+
+/** What became of a candidate so far. */
+export type CandidateState =
+  /** Somebody named it, and it was not asked. */
+  | 'heard'
+  /** It was asked, and its answer is expected any moment. */
+  | 'waiting'
+  /** It was asked and is overdue: it holds no slot and no place among the k nearest, and may still answer. */
+  | 'slow'
+  /** It answered, which makes it one that `closest` may return. */
+  | 'answered'
+  /** It will not answer; it stays known, so that nobody makes us ask it again. */
+  | 'failed'
+
+/** A contact as one lookup knows it. */
+export interface Candidate {
+  readonly contact: Contact
+  /** Changed by {@link Candidates.move} only, which keeps the counts. */
+  state: CandidateState
+  /** 1 for what the lookup started with, else one more than that of who named it. */
+  depth: number
+}
+
+/** What {@link Candidates.hear} returns for a contact that it did not take in. */
+export const NO_NEWS: number = Number.POSITIVE_INFINITY
+
+/**
+ * All that one lookup knows, in exact XOR order. Each id is in it once and so is each address; never the
+ * node's own id. Of those not asked it keeps the nearest `heardMax`, of those asked all.
+ */
+export class Candidates {
+  /** How many there are in each state. */
+  readonly count: Record<CandidateState, number> = { heard: 0, waiting: 0, slow: 0, answered: 0, failed: 0 }
+  readonly #target: NodeId
+  readonly #ownId: NodeId
+  readonly #heardMax: number
+  // An array serves as the map too: the search for an id's place, by distance, finds the id itself.
+  readonly #list: Candidate[] = []
+  readonly #byAddress = new Map<Address, Candidate>()
+
+  constructor(target: NodeId, ownId: NodeId, heardMax: number) {
+    this.#target = target
+    this.#ownId = ownId
+    this.#heardMax = heardMax
+  }
+
+  /** All of them; the list itself, not a copy. */
+  get nearestFirst(): readonly Candidate[] {
+    return this.#list
+  }
+
+  /** The candidate with this id. */
+  find(id: NodeId): Candidate | undefined {
+    const index = this.#indexOf(id)
+    return index < 0 ? undefined : this.#list[index]
+  }
+
+  /** Changes the state of a candidate. */
+  move(candidate: Candidate, state: CandidateState): void {
+    this.count[candidate.state]--
+    this.count[state]++
+    candidate.state = state
+  }
+
+  /**
+   * Takes in a contact that somebody named.
+   *
+   * @returns its index, or {@link NO_NEWS} when it was known, is to be ignored, or is too far away to be kept
+   */
+  hear(contact: Contact, depth: number): number {
+    const found = this.#indexOf(contact.id)
+    if (found >= 0) {
+      const known = this.#list[found] as Candidate
+      if (known.state === 'heard' && depth < known.depth) known.depth = depth
+      return NO_NEWS
+    }
+    const index = ~found
+    if (sameBytes(contact.id, this.#ownId) || !this.#makeRoom(contact.address, index)) return NO_NEWS
+    const candidate: Candidate = { contact, state: 'heard', depth }
+    this.#list.splice(index, 0, candidate)
+    this.#byAddress.set(contact.address, candidate)
+    this.count.heard++
+    return index
+  }
+
+  /** Drops whom a newcomer at `index` replaces, if anybody; false when the newcomer is the worse one. */
+  #makeRoom(address: Address, index: number): boolean {
+    const rival = this.#byAddress.get(address)
+    if (rival !== undefined) {
+      // Many ids at one address cost it one query: the nearest's, whose turn would come first anyway.
+      const rivalIndex = this.#indexOf(rival.contact.id)
+      if (rival.state !== 'heard' || rivalIndex < index) return false
+      this.#drop(rivalIndex)
+      return true
+    }
+    if (this.count.heard < this.#heardMax) return true
+    let farthest = this.#list.length - 1
+    while (farthest >= index && (this.#list[farthest] as Candidate).state !== 'heard') farthest--
+    if (farthest < index) return false
+    this.#drop(farthest)
+    return true
+  }
+
+  #drop(index: number): void {
+    const [dropped] = this.#list.splice(index, 1) as [Candidate]
+    this.#byAddress.delete(dropped.contact.address)
+    this.count.heard--
+  }
+
+  /** The index of an id, or the bitwise complement (which is negative) of where it would be inserted. */
+  #indexOf(id: NodeId): number {
+    let low = 0
+    let high = this.#list.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const order = compareDistance(this.#target, (this.#list[middle] as Candidate).contact.id, id)
+      if (order === 0) return middle
+      if (order < 0) low = middle + 1
+      else high = middle
+    }
+    return ~low
+  }
+}

@@ -1,0 +1,9 @@
+export { Lookup, type LookupOptions } from './lookup.js'
+export {
+  type LookupOutcome,
+  type LookupRun,
+  type Query,
+  type QueryEvents,
+  type RunLookupOptions,
+  runLookup,
+} from './run-lookup.js'

@@ -1,0 +1,248 @@
+import type { Contact, NodeId } from '../keyspace/index.js'
+import type { Candidate } from './candidates.js'
+import { Candidates, NO_NEWS } from './candidates.js'
+
+/** What a {@link Lookup} is to find, and its bounds. */
+export interface LookupOptions {
+  /** The id or key whose nearest nodes are wanted. */
+  readonly target: NodeId
+  /** How many of them: the paper's k. */
+  readonly k: number
+  /** How many queries are kept in flight, except in a burst: the paper's alpha. */
+  readonly alpha: number
+  /** The node's own id, which is never asked. */
+  readonly ownId: NodeId
+  /** How many contacts of one reply are considered at most, the rest is left unread: 2k keeps honest replies whole. */
+  readonly takePerReplyMax: number
+  /**
+   * How many contacts are asked at most: what ends a chain of liars who each name somebody nearer.
+   *
+   * @defaultValue 8k: an honest lookup among a million nodes takes about 1.5k, one among 60 silent sybils 3k more.
+   */
+  readonly queriesMax?: number
+  /**
+   * How many contacts that were not asked yet are remembered, the nearest of those heard of.
+   *
+   * @defaultValue `queriesMax`: with that many nearer ones still to be asked, no other's turn would ever come.
+   */
+  readonly candidatesMax?: number
+}
+
+/** Replies in a row that may bring nothing nearer before all that is left is asked at once. */
+const FRUITLESS_REPLIES_MAX = 2
+
+/**
+ * The node lookup (Maymounkov and Mazieres 2002, section 2.3) as a state machine that knows no clock and no
+ * network: {@link Lookup.next} says whom to ask, the answers are told by {@link Lookup.answered},
+ * {@link Lookup.slow} and {@link Lookup.failed}. The same calls in the same order give the same lookup.
+ *
+ * A candidate is *alive* unless it is slow or failed. Asked are only the k nearest that are alive, nearest
+ * first; who drops out makes room for the next. `alpha` queries are kept in flight, not sent in rounds, so
+ * that no round waits for its slowest. Two replies in a row that put nobody new among the k nearest alive
+ * start a burst: all the rest of these is asked at once, until a reply puts somebody there again.
+ *
+ * It is finished when all of the k nearest alive have answered, or fewer where fewer are known. A slow one
+ * delays that only while so few have answered (half of k, or of all known, or fewer) that ending now would
+ * give up on a network that is slower than thought. An id is asked once at most, and so is an address.
+ */
+export class Lookup {
+  readonly #k: number
+  readonly #alpha: number
+  readonly #takePerReplyMax: number
+  readonly #queriesMax: number
+  readonly #candidates: Candidates
+  #asked = 0
+  #fruitlessReplies = 0
+  #finished = false
+  #exhausted = false
+
+  /**
+   * @param seeds - whom to begin with, usually the nearest of the routing table, in any order
+   */
+  constructor(options: LookupOptions, seeds: readonly Contact[]) {
+    this.#k = options.k
+    this.#alpha = options.alpha
+    this.#takePerReplyMax = options.takePerReplyMax
+    this.#queriesMax = options.queriesMax ?? 8 * options.k
+    this.#candidates = new Candidates(options.target, options.ownId, options.candidatesMax ?? this.#queriesMax)
+    this.#learn(seeds, seeds.length, 1)
+    this.#settle()
+  }
+
+  /**
+   * Whom to ask now; it counts as asked from here on, and one of {@link Lookup.answered} and
+   * {@link Lookup.failed} has to follow.
+   *
+   * @returns undefined when nobody is to be asked before the next event, or at all
+   */
+  next(): Contact | undefined {
+    if (this.#finished || this.#asked >= this.#queriesMax) return undefined
+    const bursting = this.#fruitlessReplies >= FRUITLESS_REPLIES_MAX
+    if (this.#candidates.count.waiting >= this.#alpha && !bursting) return undefined
+    let places = this.#k
+    for (const candidate of this.#candidates.nearestFirst) {
+      if (candidate.state === 'heard') {
+        this.#candidates.move(candidate, 'waiting')
+        this.#asked++
+        return candidate.contact
+      }
+      if (isAlive(candidate) && --places === 0) return undefined
+    }
+    return undefined
+  }
+
+  /**
+   * A contact answered, also after {@link Lookup.slow}, also after the end: then it still counts as one that
+   * answered, while what it names is not looked at. Ignored for an id that nothing is expected of.
+   *
+   * @param contacts - whom it named; the first `takePerReplyMax` are considered
+   */
+  answered(id: NodeId, contacts: readonly Contact[]): void {
+    const candidate = this.#expected(id)
+    if (candidate === undefined) return
+    this.#candidates.move(candidate, 'answered')
+    if (this.#finished) return
+    const nearestNew = this.#learn(contacts, this.#takePerReplyMax, candidate.depth + 1)
+    const windowEnd = this.#settle()
+    this.#fruitlessReplies = nearestNew < windowEnd ? 0 : this.#fruitlessReplies + 1
+  }
+
+  /** A contact is overdue: its slot is free and it delays nothing more. Its late answer counts. */
+  slow(id: NodeId): void {
+    const candidate = this.#expected(id)
+    if (candidate?.state !== 'waiting') return
+    this.#candidates.move(candidate, 'slow')
+    if (!this.#finished) this.#settle()
+  }
+
+  /** A contact will not answer. */
+  failed(id: NodeId): void {
+    const candidate = this.#expected(id)
+    if (candidate === undefined) return
+    this.#candidates.move(candidate, 'failed')
+    if (!this.#finished) this.#settle()
+  }
+
+  /** Whether nobody is to be asked any more. Once true, it stays so. */
+  get finished(): boolean {
+    return this.#finished
+  }
+
+  /** Whether it finished only because `queriesMax` was spent, with some of the k nearest alive not asked. */
+  get exhausted(): boolean {
+    return this.#exhausted
+  }
+
+  /** How many were asked. */
+  get asked(): number {
+    return this.#asked
+  }
+
+  /** How many answered, near or far. */
+  get answeredCount(): number {
+    return this.#candidates.count.answered
+  }
+
+  /** The nearest contacts that answered, at most k, nearest first. */
+  closest(): Contact[] {
+    const found: Contact[] = []
+    for (const { state, contact } of this.#candidates.nearestFirst) {
+      if (state !== 'answered') continue
+      found.push(contact)
+      if (found.length === this.#k) break
+    }
+    return found
+  }
+
+  /** How many the k nearest that were heard of are: k, or fewer where fewer were heard of. */
+  get nearestKnown(): number {
+    return Math.min(this.#k, this.#candidates.nearestFirst.length)
+  }
+
+  /** How many of these {@link Lookup.nearestKnown} answered. */
+  get answeredOfNearest(): number {
+    let answered = 0
+    for (let i = 0; i < this.nearestKnown; i++) {
+      if ((this.#candidates.nearestFirst[i] as Candidate).state === 'answered') answered++
+    }
+    return answered
+  }
+
+  /**
+   * Whether more than half of the k nearest answered, so that "nobody has it" may be said.
+   *
+   * The k nearest are those heard of, silent and failed ones included: a holder that can't be reached may have
+   * the value, and counting only who answered would make every majority a whole. So whoever names unreachable
+   * ids near the key can keep an absence from being said, but can't make it said. False when nobody is known.
+   */
+  get conclusive(): boolean {
+    return 2 * this.answeredOfNearest > this.nearestKnown
+  }
+
+  /**
+   * How many steps from the seeds a contact was found: 1 for a seed, one more than that of who named it for
+   * any other; the fewest of several, as known when it was asked.
+   *
+   * @param id - of which contact; without it, the nearest that answered
+   * @returns 0 where there is no such contact
+   */
+  hops(id?: NodeId): number {
+    const nearest = () => this.#candidates.nearestFirst.find(({ state }) => state === 'answered')
+    return (id === undefined ? nearest() : this.#candidates.find(id))?.depth ?? 0
+  }
+
+  /**
+   * Takes in what a reply named.
+   *
+   * @returns the index of the nearest one that was news, {@link NO_NEWS} when none was
+   */
+  #learn(contacts: readonly Contact[], takeMax: number, depth: number): number {
+    let nearestNew = NO_NEWS
+    const taken = Math.min(contacts.length, takeMax)
+    for (let i = 0; i < taken; i++) {
+      // What is inserted later and nearer moves what came before it, so the lowest index stays the nearest's.
+      nearestNew = Math.min(nearestNew, this.#candidates.hear(contacts[i] as Contact, depth))
+    }
+    return nearestNew
+  }
+
+  /**
+   * Decides whether the lookup is finished.
+   *
+   * @returns the index behind the last of the k nearest alive
+   */
+  #settle(): number {
+    const list = this.#candidates.nearestFirst
+    let places = this.#k
+    let allAnswered = true
+    let windowEnd = 0
+    for (; windowEnd < list.length && places > 0; windowEnd++) {
+      const candidate = list[windowEnd] as Candidate
+      if (!isAlive(candidate)) continue
+      places--
+      if (candidate.state !== 'answered') allAnswered = false
+    }
+    // Once nobody may be asked any more, those in flight are worth waiting for wherever they stand.
+    const spent = this.#asked >= this.#queriesMax && this.#candidates.count.waiting === 0
+    if ((allAnswered || spent) && !this.#hopesForSlow()) {
+      this.#finished = true
+      this.#exhausted = !allAnswered
+    }
+    return windowEnd
+  }
+
+  /** Whether the slow ones are needed: so few answered that the round trips were rather underestimated. */
+  #hopesForSlow(): boolean {
+    return this.#candidates.count.slow > 0 && 2 * this.#candidates.count.answered <= this.nearestKnown
+  }
+
+  /** The candidate with this id, when an answer of it is still possible. */
+  #expected(id: NodeId): Candidate | undefined {
+    const candidate = this.#candidates.find(id)
+    return candidate?.state === 'waiting' || candidate?.state === 'slow' ? candidate : undefined
+  }
+}
+
+function isAlive(candidate: Candidate): boolean {
+  return candidate.state !== 'slow' && candidate.state !== 'failed'
+}

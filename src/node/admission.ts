@@ -1,0 +1,127 @@
+import type { Address, Contact } from '../keyspace/index.js'
+import type { Clock } from '../platform/clock.js'
+import type { RoutingTable } from '../routing/index.js'
+import type { Callee, CallObserver, Rpc } from '../rpc/index.js'
+import { Recent } from '../rpc/index.js'
+import { Flag, PING } from '../wire/index.js'
+
+/** How many pings may be under way only to learn whether somebody lives. */
+const CHECKS_MAX = 32
+
+/** How many full buckets' checks are remembered: more than an id has bits. */
+const BUCKETS_MAX = 1024
+
+/** What {@link Admission} needs. */
+export interface AdmissionConfig {
+  readonly table: RoutingTable
+  readonly clock: Clock
+  /** At most one stranger a full bucket is checked in this time, in ms. */
+  readonly fullBucketCheckIntervalMs: number
+  /** All attempts of a call together, in ms. */
+  readonly requestTimeoutMs: number
+  /** A call failed while nobody else answered either. */
+  onIsolated(): void
+  /** The calls go through it; it exists only after the observer that reports to us. */
+  rpc(): Rpc
+}
+
+/**
+ * Decides who gets a place in the table: whoever answered a call of ours. Who only asked is asked back first,
+ * and only where that can lead to something; so no request of a stranger leaves anything behind.
+ */
+export class Admission implements CallObserver {
+  readonly #config: AdmissionConfig
+  /** Addresses with a ping under way. */
+  readonly #checking = new Set<Address>()
+  readonly #fullBucketChecked: Recent<true>
+  #lastAnswerMs = Number.NEGATIVE_INFINITY
+
+  constructor(config: AdmissionConfig) {
+    this.#config = config
+    this.#fullBucketChecked = new Recent(config.fullBucketCheckIntervalMs, BUCKETS_MAX)
+  }
+
+  /** A contact answered: it is alive, and stands where it says. */
+  onAnswer(contact: Contact, flags: number): void {
+    const { clock, table } = this.#config
+    this.#lastAnswerMs = clock.now()
+    const known = table.get(contact.id)
+    if (flags & Flag.client) {
+      table.remove(contact.id, contact.address)
+    } else if (known && known.address !== contact.address && known.failures === 0) {
+      // Ids prove nothing: who answers elsewhere as a contact that lives where it was may be an impostor.
+      this.#check(known)
+    } else if (table.answered(contact) === 'waiting') {
+      const oldest = table.leastRecentlySeen(contact.id)
+      // Paper 2.2: the least recently seen is pinged; if it is dead, the newcomer has its place.
+      if (oldest && this.#isBucketDue(contact)) this.#check(oldest)
+    }
+  }
+
+  /** A call to a contact failed after its resend. */
+  onSilence(callee: Callee): void {
+    const { clock, requestTimeoutMs, table } = this.#config
+    // When nobody at all answers, our own network is down: a table emptied by that would be missed afterwards.
+    if (clock.now() - this.#lastAnswerMs >= requestTimeoutMs) this.#config.onIsolated()
+    else if (callee.id) table.failed(callee.id, callee.address)
+  }
+
+  /** Nobody waited long enough to learn whether this contact lives, so a ping of its own does. */
+  onGivenUp(callee: Callee): void {
+    const entry = callee.id && this.#config.table.get(callee.id)
+    if (entry && entry.address === callee.address) this.#check(entry)
+  }
+
+  /** Another node answered at a contact's address: that contact is gone, and this one answered. */
+  onWrongId(expected: Contact, actual: Contact, flags: number): void {
+    this.#config.table.remove(expected.id, expected.address)
+    this.onAnswer(actual, flags)
+  }
+
+  /** Somebody asked us something. */
+  onRequest(contact: Contact, flags: number): void {
+    if (flags & Flag.client) return
+    const { table } = this.#config
+    const known = table.get(contact.id)
+    if (known?.address === contact.address) return
+    const mayHaveMoved = known !== undefined
+    if (mayHaveMoved || table.hasPlaceFor(contact) || this.#isBucketDue(contact)) this.#ping(contact, false, () => {})
+  }
+
+  /** Pings a contact of the table until it has answered or left. */
+  #check(contact: Contact): void {
+    this.#ping(contact, true, () => {
+      const entry = this.#config.table.get(contact.id)
+      if (entry && entry.address === contact.address && entry.failures > 0) this.#check(entry)
+    })
+  }
+
+  #ping(contact: Contact, resend: boolean, done: () => void): void {
+    const { address } = contact
+    if (this.#checking.size >= CHECKS_MAX || this.#checking.has(address)) return
+    this.#checking.add(address)
+    const ended = (): void => {
+      this.#checking.delete(address)
+    }
+    this.#config.rpc().call(
+      PING,
+      contact,
+      {},
+      {
+        done(error) {
+          ended()
+          if (error?.code !== 'ERR_CLOSED') done()
+        },
+      },
+      resend,
+    )
+  }
+
+  #isBucketDue(contact: Contact): boolean {
+    const { clock, table } = this.#config
+    const bucket = String(table.bucketIndex(contact.id))
+    if (this.#fullBucketChecked.get(bucket, clock.now())) return false
+    this.#fullBucketChecked.set(bucket, true, clock.now())
+    return true
+  }
+}

@@ -1,0 +1,29 @@
+import { idInRegion } from '../keyspace/index.js'
+import { lookUpNodes } from './lookups.js'
+import type { NodeContext } from './node-context.js'
+import type { Running } from './running.js'
+
+/** How many regions are looked up at once. */
+const REGIONS_AT_ONCE = 3
+
+/**
+ * Looks up a random id in each of the regions, so that their buckets fill (paper 2.3).
+ *
+ * @param regions - numbers of leading bits that the ids of a region share with ours
+ */
+export function lookUpRegions(node: NodeContext, regions: readonly number[], running: Running): void {
+  const left = [...regions]
+  const next = (): void => {
+    const region = left.shift()
+    if (region === undefined) return
+    running.begin((ended) => {
+      const target = idInRegion(node.id, region, node.randomBytes(node.id.length))
+      const run = lookUpNodes(node, target, () => {
+        ended()
+        next()
+      })
+      return run.stop
+    })
+  }
+  for (let i = 0; i < REGIONS_AT_ONCE; i++) next()
+}

@@ -1,0 +1,58 @@
+import type { DhtError } from './errors.js'
+
+/** Ends an operation, with an error or else with its result. */
+export type Done<T> = (error: unknown, result?: T) => void
+
+/**
+ * The open calls of an application: here callbacks become promises, aborts become cancels, and closing the node
+ * settles whatever is left.
+ */
+export class Operations {
+  readonly #open = new Set<(error: unknown) => void>()
+
+  /** How many are open. */
+  get size(): number {
+    return this.#open.size
+  }
+
+  /**
+   * Runs one to its end.
+   *
+   * @param begin - starts it; returns its cancel. It may be done before it returns.
+   */
+  run<T>(signal: AbortSignal | undefined, begin: (done: Done<T>) => () => void): Promise<T> {
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    return new Promise<T>((resolve, reject) => {
+      let isOpen = true
+      let cancel = (): void => {}
+      const end = (): void => {
+        isOpen = false
+        this.#open.delete(giveUp)
+        signal?.removeEventListener('abort', onAbort)
+      }
+      const giveUp = (reason: unknown): void => {
+        if (!isOpen) return
+        end()
+        reject(reason)
+        cancel()
+      }
+      const onAbort = (): void => giveUp(signal?.reason)
+      this.#open.add(giveUp)
+      signal?.addEventListener('abort', onAbort)
+      const begun = begin((error, result) => {
+        if (!isOpen) return
+        end()
+        if (error === undefined) resolve(result as T)
+        else reject(error)
+      })
+      // It may have been given up from within, by an abort or by the close of the node.
+      if (isOpen) cancel = begun
+      else begun()
+    })
+  }
+
+  /** Rejects all that are open. */
+  giveUpAll(reason: DhtError): void {
+    for (const giveUp of [...this.#open]) giveUp(reason)
+  }
+}

@@ -1,0 +1,255 @@
+import type { NodeId } from './keyspace/index.js'
+import { ID_BYTES } from './keyspace/index.js'
+import type { NodeConfig } from './node/index.js'
+import type { Clock } from './platform/clock.js'
+import type { RandomBytes } from './platform/random.js'
+import { systemClock, systemRandomBytes } from './platform/system.js'
+import type { AddressScope, Transport } from './platform/transport.js'
+import type { RecordStore } from './storage/index.js'
+import { MemoryStore } from './storage/index.js'
+
+/** What `createDht` takes. Only `transport` is required. */
+export interface DhtOptions {
+  /** How datagrams travel, for example `udp({ port: 7400 })` of `xorbit/udp`. The node starts and closes it. */
+  transport: Transport
+  /**
+   * Places of nodes that are in the network already, `host:port` or `[v6]:port`, DNS names included. Whichever
+   * answers will do.
+   *
+   * @defaultValue none: the node is the first of a network
+   */
+  bootstrap?: readonly string[]
+  /**
+   * Keeps networks apart: datagrams of a network with another name are dropped unread. Hides nothing.
+   *
+   * @defaultValue `'xorbit'`
+   */
+  network?: string
+  /**
+   * The node's id, 32 bytes.
+   *
+   * @defaultValue random: ids must be spread evenly, and nobody else may guess or claim one
+   */
+  id?: Uint8Array
+  /**
+   * A client asks and is never asked: it enters no table and keeps nothing for others. For nodes that can't be
+   * reached or are online for minutes only.
+   *
+   * @defaultValue false
+   */
+  client?: boolean
+  /**
+   * Where others' records are kept. The node closes it.
+   *
+   * @defaultValue in memory, at most 64 MiB and 65,536 records
+   */
+  storage?: RecordStore
+  /**
+   * How many nodes keep a value, and how many contacts a bucket holds: the paper's k. The same for all nodes of a
+   * network.
+   *
+   * @defaultValue 20: with a median session of one hour, the chance that all are gone after an hour is 1e-6
+   */
+  k?: number
+  /**
+   * How many queries a lookup keeps in flight: the paper's alpha.
+   *
+   * @defaultValue 4: more gains little time for many more messages
+   */
+  alpha?: number
+  /**
+   * How long one call may take, its resend included, in ms.
+   *
+   * @defaultValue 2000: several times the 99th percentile of round trips between distant hosts
+   */
+  requestTimeoutMs?: number
+  /**
+   * How long others are asked to keep what is put, in ms; they cap it at 48 h.
+   *
+   * @defaultValue 24 h
+   */
+  valueLifetimeMs?: number
+  /**
+   * How often the regions of the table that nobody asked for are looked up, in ms, give or take a quarter.
+   *
+   * @defaultValue 1 h (paper 2.3)
+   */
+  refreshIntervalMs?: number
+  /**
+   * The pause after a failed attempt to reach any bootstrap address, in ms; it doubles with each, up to a minute.
+   *
+   * @defaultValue 1000
+   */
+  bootstrapRetryMs?: number
+  /**
+   * Requests that one host may make in a second; twice as many at once.
+   *
+   * @defaultValue 256: a busy publisher stays below, a flood is cut
+   */
+  requestsPerSecondMax?: number
+  /**
+   * Scopes of the addresses that limits apply to: requests a second, and contacts of one /24 or /64.
+   *
+   * @defaultValue `['public']`: on one machine or in one office all nodes share a network
+   */
+  limitedScopes?: readonly AddressScope[]
+  /** Time as the node sees it; a simulator gives its own. */
+  clock?: Clock
+  /** Unpredictable bytes; a simulator gives its own. */
+  randomBytes?: RandomBytes
+}
+
+/** Everything decided: what `dht.ts` builds a node from. */
+export interface DhtConfig extends NodeConfig {
+  readonly transport: Transport
+  readonly network: string
+  readonly id: NodeId
+  readonly storage: RecordStore
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  readonly requestTimeoutMs: number
+  readonly resendMinMs: number
+  readonly resendMaxMs: number
+  readonly softTimeoutMinMs: number
+  readonly softTimeoutMaxMs: number
+  readonly softTimeoutFirstMs: number
+  readonly requestsPerSecondMax: number
+  readonly requestsBurstMax: number
+  readonly failuresMax: number
+  readonly replacementsMax: number
+  readonly groupPerBucketMax: number
+  readonly groupPerTableMax: number
+}
+
+const SECOND_MS = 1000
+const MINUTE_MS = 60 * SECOND_MS
+const HOUR_MS = 60 * MINUTE_MS
+
+const OPTION_NAMES: ReadonlySet<string> = new Set<keyof DhtOptions>([
+  'transport',
+  'bootstrap',
+  'network',
+  'id',
+  'client',
+  'storage',
+  'k',
+  'alpha',
+  'requestTimeoutMs',
+  'valueLifetimeMs',
+  'refreshIntervalMs',
+  'bootstrapRetryMs',
+  'requestsPerSecondMax',
+  'limitedScopes',
+  'clock',
+  'randomBytes',
+])
+
+/**
+ * Checks what a user gave and adds the defaults.
+ *
+ * @throws TypeError for a wrong type, RangeError for a value out of range
+ */
+export function resolveOptions(options: DhtOptions): DhtConfig {
+  if (typeof options !== 'object' || options === null) throw new TypeError('createDht takes an object of options')
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.has(name)) throw new TypeError(`there is no option ${name}`)
+  }
+  const transport = mustBeTransport(options.transport)
+  const randomBytes = options.randomBytes ?? systemRandomBytes
+  const requestsPerSecondMax = integer('requestsPerSecondMax', options.requestsPerSecondMax ?? 256, 1, 1e6)
+  const requestTimeoutMs = integer('requestTimeoutMs', options.requestTimeoutMs ?? 2 * SECOND_MS, 10, MINUTE_MS)
+  return Object.freeze({
+    transport,
+    bootstrap: Object.freeze([...strings('bootstrap', options.bootstrap ?? [])]),
+    network: text('network', options.network ?? 'xorbit'),
+    id: mustBeId(options.id ?? randomBytes(ID_BYTES)),
+    client: flag('client', options.client ?? false),
+    storage: options.storage ?? new MemoryStore({ bytesMax: 64 * 2 ** 20, recordsMax: 65_536 }),
+    clock: options.clock ?? systemClock,
+    randomBytes,
+    k: integer('k', options.k ?? 20, 1, 100),
+    alpha: integer('alpha', options.alpha ?? 4, 1, 100),
+    valueLifetimeMs: integer('valueLifetimeMs', options.valueLifetimeMs ?? 24 * HOUR_MS, SECOND_MS, 48 * HOUR_MS),
+    // Whoever stores asks for a lifetime; nobody can fill a store for good.
+    valueLifetimeMaxMs: 48 * HOUR_MS,
+    refreshIntervalMs: integer('refreshIntervalMs', options.refreshIntervalMs ?? HOUR_MS, SECOND_MS, 24 * HOUR_MS),
+    // Often enough that little is kept in vain, seldom enough to cost nothing.
+    expiryIntervalMs: MINUTE_MS,
+    bootstrapRetryMinMs: integer('bootstrapRetryMs', options.bootstrapRetryMs ?? SECOND_MS, 10, MINUTE_MS),
+    bootstrapRetryMaxMs: MINUTE_MS,
+    requestTimeoutMs,
+    // One resend, when an answer is overdue; the bounds keep a wrong estimate from doing harm.
+    resendMinMs: Math.min(150, requestTimeoutMs / 2),
+    resendMaxMs: Math.min(SECOND_MS, requestTimeoutMs / 2),
+    // Below 10 ms the pauses of a busy process look like losses; above 1 s a lookup would wait for the dead.
+    softTimeoutMinMs: Math.min(10, requestTimeoutMs / 2),
+    softTimeoutMaxMs: Math.min(SECOND_MS, requestTimeoutMs / 2),
+    // Longer than nine of ten round trips between distant hosts.
+    softTimeoutFirstMs: Math.min(300, requestTimeoutMs / 2),
+    requestsPerSecondMax,
+    requestsBurstMax: 2 * requestsPerSecondMax,
+    limitedScopes: Object.freeze([...scopes(options.limitedScopes ?? ['public'])]),
+    // Each failed call was resent, so four datagrams in a row must get lost before a live contact leaves.
+    failuresMax: 2,
+    // As many as a bucket of the default k: enough to fill it once.
+    replacementsMax: 20,
+    // The limits of geth: the owner of one network can't fill a bucket or the table.
+    groupPerBucketMax: 2,
+    groupPerTableMax: 10,
+    // Jimenez et al. 2011: contacts verified within 15 minutes are rarely dead.
+    preferSeenWithinMs: 15 * MINUTE_MS,
+    // A flood of strangers must not become a flood of our pings.
+    fullBucketCheckIntervalMs: MINUTE_MS,
+    // BEP 5: the secret changes every five minutes, tokens hold for up to ten.
+    tokenLifetimeMs: 5 * MINUTE_MS,
+  })
+}
+
+function mustBeTransport(transport: unknown): Transport {
+  const methods = ['start', 'send', 'encodeAddress', 'decodeAddress', 'resolve', 'describe', 'close'] as const
+  const given = transport as Partial<Transport> | undefined | null
+  for (const method of methods) {
+    if (typeof given?.[method] !== 'function') throw new TypeError('transport must be a Transport, for example udp()')
+  }
+  return given as Transport
+}
+
+function mustBeId(id: unknown): NodeId {
+  if (!(id instanceof Uint8Array)) throw new TypeError('id must be a Uint8Array')
+  if (id.length !== ID_BYTES) throw new RangeError(`id must have ${ID_BYTES} bytes`)
+  return new Uint8Array(id)
+}
+
+function integer(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number`)
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new RangeError(`${name} must be an integer from ${min} to ${max}`)
+  }
+  return value
+}
+
+function flag(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false`)
+  return value
+}
+
+function text(name: string, value: unknown): string {
+  if (typeof value !== 'string') throw new TypeError(`${name} must be a string`)
+  if (value.length === 0) throw new RangeError(`${name} must not be empty`)
+  return value
+}
+
+function strings(name: string, value: unknown): readonly string[] {
+  if (!Array.isArray(value) || value.some((element) => typeof element !== 'string')) {
+    throw new TypeError(`${name} must be an array of strings`)
+  }
+  return value
+}
+
+function scopes(value: unknown): readonly AddressScope[] {
+  const known: readonly string[] = ['loopback', 'private', 'public']
+  if (strings('limitedScopes', value).some((scope) => !known.includes(scope))) {
+    throw new RangeError(`limitedScopes may hold ${known.join(', ')}`)
+  }
+  return value as AddressScope[]
+}

@@ -1,0 +1,320 @@
+import debug from 'debug'
+import KBucket from '#k-bucket'
+import type { Address, Contact, NodeId } from '../keyspace/index.js'
+import { nearest, sameBytes, sharedPrefixBits, toHex } from '../keyspace/index.js'
+import type { AddressDescription, AddressScope } from '../platform/transport.js'
+import { Diversity } from './diversity.js'
+import type { Entry, TableEntry } from './entry.js'
+import { Regions } from './regions.js'
+import { Replacements } from './replacements.js'
+
+const log = debug('xorbit:table')
+
+/** Everything that a {@link RoutingTable} needs; it has no defaults of its own. */
+export interface RoutingTableOptions {
+  /** Our own id, which never enters. */
+  readonly ownId: NodeId
+  /** How many entries a bucket holds (paper 2.2). */
+  readonly k: number
+  /** Monotonic milliseconds. */
+  readonly now: () => number
+  /** What the transport knows about an address. */
+  readonly describe: (address: Address) => AddressDescription
+  /** How many calls in a row must fail before an entry leaves; a call has then been resent already. At least 1. */
+  readonly failuresMax: number
+  /** How many contacts wait beside each bucket; 0 for none. */
+  readonly replacementsMax: number
+  /** How many entries of one network (the /24 or /64) a bucket takes. At least 1. */
+  readonly groupPerBucketMax: number
+  /** How many entries of one network the table takes. At least 1. */
+  readonly groupPerTableMax: number
+  /** The scopes to which the two limits by network apply. */
+  readonly limitedScopes: readonly AddressScope[]
+  /** Called after a contact entered. One that only moves to another address is reported neither here nor below. */
+  readonly onAdded?: (contact: Contact) => void
+  /** Called after a contact left, before a replacement of it enters. */
+  readonly onRemoved?: (contact: Contact) => void
+}
+
+/**
+ * The routing table (paper 2.2, 2.4): whom we know, many near our id and few far from it.
+ *
+ * The tree of buckets, its splitting along our own path and the order by last seen are k-bucket's. It takes an
+ * id exactly as long as fewer than k entries share as many leading bits with us, because it splits our own
+ * leaf as often as that helps. So here a *bucket* is all ids that share exactly `i` leading bits with our id,
+ * even while several of them sit in one unsplit leaf.
+ *
+ * What k-bucket lacks is added here: ages and failures (which decide who leaves), exact distances (its own are
+ * floats, equal for ids that differ only in their last bits), one entry for each address, limits by network,
+ * replacements, and the age of each region's last lookup.
+ */
+export class RoutingTable {
+  readonly #options: RoutingTableOptions
+  readonly #ownId: NodeId
+  readonly #tree: KBucket<Entry>
+  /** Keeps one entry an address, and finds the entry of a datagram without a walk through the tree. */
+  readonly #byAddress = new Map<Address, Entry>()
+  /** How many entries each bucket has: tells whether k-bucket would take an id without trying it. */
+  readonly #counts: Uint16Array
+  readonly #diversity: Diversity
+  readonly #replacements: Replacements
+  readonly #regions: Regions
+
+  constructor(options: RoutingTableOptions) {
+    this.#options = options
+    this.#ownId = new Uint8Array(options.ownId)
+    const bits = this.#ownId.length * 8
+    this.#counts = new Uint16Array(bits)
+    this.#regions = new Regions(bits)
+    this.#diversity = new Diversity(options.groupPerBucketMax, options.groupPerTableMax)
+    this.#replacements = new Replacements(options.replacementsMax, options.groupPerBucketMax)
+    this.#tree = new KBucket<Entry>({
+      localNodeId: this.#ownId,
+      numberOfNodesPerKBucket: options.k,
+      numberOfNodesToPing: 1,
+      arbiter: (_incumbent, candidate) => candidate,
+    })
+    this.#tree.on('added', (entry) => this.#onAdded(entry))
+    this.#tree.on('removed', (entry) => this.#onRemoved(entry))
+    // Paper 4.1: nobody is evicted for a newcomer, who waits until somebody leaves.
+    this.#tree.on('ping', (_leastRecentlySeen, newcomer) => this.#replacements.add(newcomer))
+  }
+
+  /** How many entries the table has. */
+  get size(): number {
+    return this.#byAddress.size
+  }
+
+  /**
+   * Takes note that a contact has just answered a call of ours, from its address and with its id: the only way
+   * into the table. Another id's entry at that address leaves, whatever becomes of this contact.
+   *
+   * @param contact - copied when it is kept, so it may be a view into a datagram
+   * @returns `'added'`: it is in now. `'updated'`: it was in already, and has moved if it answered from another
+   *   address. `'waiting'`: its bucket is full, it waits for a place. `'refused'`: it is ourselves, or too many
+   *   of its network are in, or nobody may wait; an entry that it has at another address stays as it was.
+   */
+  answered(contact: Contact): 'added' | 'updated' | 'waiting' | 'refused' {
+    const holder = this.#byAddress.get(contact.address)
+    if (holder !== undefined && sameBytes(holder.id, contact.id)) {
+      this.#refresh(holder)
+      // Adding it once more makes it its bucket's most recently seen.
+      this.#tree.add(holder)
+      return 'updated'
+    }
+    if (holder !== undefined) this.#tree.remove(holder.id)
+    const known = this.#tree.get(contact.id)
+    const outcome = known === null ? this.#admit(contact) : this.#move(known, contact.address)
+    // Only now: the newcomer has just answered, the replacements a while ago, so the place is rather his.
+    if (holder !== undefined) this.#fill(holder.bucket)
+    return outcome
+  }
+
+  /**
+   * Takes note that a call to a contact failed after its resend. At `failuresMax` in a row its entry leaves and
+   * the freshest replacement moves in; a contact that only waits leaves at once.
+   *
+   * @param address - where it was called. With it, an entry at another address is left alone: otherwise a node
+   *   that hands out wrong addresses of ours contacts could make us drop them.
+   */
+  failed(id: NodeId, address?: Address): void {
+    const entry = this.#find(id, address)
+    if (entry === undefined) return
+    entry.failures++
+    if (entry.failures >= this.#options.failuresMax || !this.#isIn(entry)) this.#drop(entry)
+  }
+
+  /**
+   * Removes a contact, waiting or in; its bucket gets a replacement.
+   *
+   * @param address - with it, an entry at another address is left alone
+   */
+  remove(id: NodeId, address?: Address): void {
+    const entry = this.#find(id, address)
+    if (entry !== undefined) this.#drop(entry)
+  }
+
+  /** The entry of an id; contacts that wait have none. */
+  get(id: NodeId): TableEntry | undefined {
+    return this.#tree.get(id) ?? undefined
+  }
+
+  /**
+   * Whether {@link RoutingTable.answered} would add the contact: it is not in yet and not ourselves, its bucket
+   * has a free place and the limits by network allow it. Changes nothing.
+   */
+  hasPlaceFor(contact: Contact): boolean {
+    const bucket = this.bucketIndex(contact.id)
+    if (bucket === this.#counts.length || this.#tree.get(contact.id) !== null) return false
+    const leaving = this.#byAddress.get(contact.address)
+    const count = (this.#counts[bucket] as number) - (leaving?.bucket === bucket ? 1 : 0)
+    return count < this.#options.k && this.#diversity.allows(this.#groupOf(contact.address), bucket, leaving)
+  }
+
+  /** Which bucket an id belongs to: how many leading bits it shares with ours. */
+  bucketIndex(id: NodeId): number {
+    return sharedPrefixBits(this.#ownId, id)
+  }
+
+  /** Of the bucket that the id belongs to, the entry that last answered longest ago. */
+  leastRecentlySeen(id: NodeId): TableEntry | undefined {
+    const bucket = this.bucketIndex(id)
+    let least: Entry | undefined
+    // Not simply k-bucket's first: a replacement that moved in is its last, though others answered since.
+    for (const entry of this.#tree.toIterable()) {
+      if (entry.bucket === bucket && (least === undefined || entry.lastSeenMs < least.lastSeenMs)) least = entry
+    }
+    return least
+  }
+
+  /**
+   * The entries nearest to `target` of the whole table, nearest first, in exact XOR order.
+   *
+   * @param accept - leaves out the entries for which it is false
+   */
+  nearest(target: NodeId, count: number, accept?: (entry: TableEntry) => boolean): TableEntry[] {
+    const entries = this.#tree.toIterable()
+    return nearest(accept === undefined ? entries : filter(entries, accept), target, count)
+  }
+
+  /** All entries, in no order that means anything. */
+  entries(): TableEntry[] {
+    return this.#tree.toArray()
+  }
+
+  /** Takes note that a lookup of `target` has just run: its region needs no refresh for a while. */
+  markLookedUp(target: NodeId): void {
+    this.#regions.markLookedUp(this.bucketIndex(target), this.#options.now())
+  }
+
+  /**
+   * The regions that no lookup ran in for at least `ageMs`, as the number of leading bits that their ids share
+   * with ours, ascending.
+   *
+   * They go from 0 to the first region beyond which, it included, at most k/2 entries lie: one lookup there
+   * finds the k nearest to it and so everybody beyond, so a lookup in a deeper region, one of our own id above
+   * all, counts for it. Half of k, because a young table that missed some neighbours is to be told from a small
+   * network; not the deepest entry, because one id chosen near ours would cost us hundreds of lookups.
+   */
+  staleRegions(ageMs: number): number[] {
+    let deepest = this.#counts.length - 1
+    let beyond = this.#counts[deepest] as number
+    while (deepest > 0 && beyond + (this.#counts[deepest - 1] as number) <= this.#options.k / 2) {
+      deepest--
+      beyond += this.#counts[deepest] as number
+    }
+    return this.#regions.stale(deepest, this.#options.now(), ageMs)
+  }
+
+  /** Removes every entry, reporting each, and forgets who waited and what was looked up. */
+  clear(): void {
+    this.#replacements.clear()
+    this.#regions.clear()
+    for (const entry of this.#tree.toArray()) this.#tree.remove(entry.id)
+  }
+
+  /** Offers a contact that is not in to k-bucket, which adds it or, by its event `ping`, lets it wait. */
+  #admit(contact: Contact): 'added' | 'waiting' | 'refused' {
+    const bucket = this.bucketIndex(contact.id)
+    const waiting = this.#replacements.find(contact.id, bucket)
+    if (waiting !== undefined) this.#replacements.delete(waiting)
+    this.#evictWaitingAt(contact.address)
+    if (bucket === this.#counts.length) return 'refused'
+    const entry = waiting?.address === contact.address ? waiting : this.#newEntry(contact, bucket, waiting)
+    if (!this.#diversity.allows(entry.group, bucket)) return 'refused'
+    this.#refresh(entry)
+    this.#tree.add(entry)
+    if (this.#isIn(entry)) return 'added'
+    return this.#replacements.at(entry.address) === entry ? 'waiting' : 'refused'
+  }
+
+  /** Gives an entry another address, which nobody in the table has. */
+  #move(known: Entry, address: Address): 'updated' | 'refused' {
+    this.#evictWaitingAt(address)
+    const moved = this.#newEntry({ id: known.id, address }, known.bucket, known)
+    if (!this.#diversity.allows(moved.group, moved.bucket, known)) return 'refused'
+    this.#diversity.delete(known)
+    this.#byAddress.delete(known.address)
+    this.#diversity.add(moved)
+    this.#byAddress.set(address, moved)
+    // k-bucket swaps the two, as the arbiter prefers the newer.
+    this.#tree.add(moved)
+    return 'updated'
+  }
+
+  #onAdded(entry: Entry): void {
+    this.#byAddress.set(entry.address, entry)
+    this.#counts[entry.bucket] = (this.#counts[entry.bucket] as number) + 1
+    this.#diversity.add(entry)
+    if (log.enabled) log('added %s at %s to bucket %d', toHex(entry.id), entry.address, entry.bucket)
+    this.#options.onAdded?.(entry)
+  }
+
+  #onRemoved(entry: Entry): void {
+    this.#byAddress.delete(entry.address)
+    this.#counts[entry.bucket] = (this.#counts[entry.bucket] as number) - 1
+    this.#diversity.delete(entry)
+    if (log.enabled) log('removed %s at %s, %d failures', toHex(entry.id), entry.address, entry.failures)
+    this.#options.onRemoved?.(entry)
+  }
+
+  #drop(entry: Entry): void {
+    if (this.#isIn(entry)) {
+      this.#tree.remove(entry.id)
+      this.#fill(entry.bucket)
+    } else {
+      this.#replacements.delete(entry)
+    }
+  }
+
+  /** Gives a bucket's free place to the freshest of its waiting contacts that the limits by network allow. */
+  #fill(bucket: number): void {
+    if (this.#counts[bucket] === this.#options.k) return
+    const entry = this.#replacements.takeFreshest(bucket, ({ group }) => this.#diversity.allows(group, bucket))
+    if (entry !== undefined) this.#tree.add(entry)
+  }
+
+  #find(id: NodeId, address: Address | undefined): Entry | undefined {
+    const entry = this.#tree.get(id) ?? this.#replacements.find(id, this.bucketIndex(id))
+    return address === undefined || entry?.address === address ? entry : undefined
+  }
+
+  #isIn(entry: Entry): boolean {
+    return this.#byAddress.get(entry.address) === entry
+  }
+
+  /** Another id answered at the address. */
+  #evictWaitingAt(address: Address): void {
+    const waiting = this.#replacements.at(address)
+    if (waiting !== undefined) this.#replacements.delete(waiting)
+  }
+
+  #refresh(entry: Entry): void {
+    entry.lastSeenMs = this.#options.now()
+    entry.failures = 0
+  }
+
+  /** An entry that has just answered; `before` is what it was at another address. */
+  #newEntry(contact: Contact, bucket: number, before: Entry | undefined): Entry {
+    const nowMs = this.#options.now()
+    return {
+      // A view would keep the datagram's whole buffer alive, or change with it.
+      id: before?.id ?? new Uint8Array(contact.id),
+      address: contact.address,
+      firstSeenMs: before?.firstSeenMs ?? nowMs,
+      lastSeenMs: nowMs,
+      failures: 0,
+      bucket,
+      group: this.#groupOf(contact.address),
+    }
+  }
+
+  #groupOf(address: Address): string | undefined {
+    const { group, scope } = this.#options.describe(address)
+    return this.#options.limitedScopes.includes(scope) ? toHex(group) : undefined
+  }
+}
+
+function* filter<T>(items: Iterable<T>, accept: (item: T) => boolean): Iterable<T> {
+  for (const item of items) if (accept(item)) yield item
+}

@@ -1,0 +1,5 @@
+export type { CallEvents, Callee, CallObserver } from './calls.js'
+export type { DropReason, RpcCounters } from './counters.js'
+export { Recent } from './recent.js'
+export type { IncomingRequest, Reply, RequestHandler } from './requests.js'
+export { Rpc, type RpcConfig } from './rpc.js'

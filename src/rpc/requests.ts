@@ -1,0 +1,208 @@
+import type { DhtErrorCode } from '../errors.js'
+import type { Address, Contact, NodeId } from '../keyspace/index.js'
+import { mapKey } from '../keyspace/index.js'
+import type { Clock } from '../platform/clock.js'
+import type { AddressScope, Transport } from '../platform/transport.js'
+import type { Codec, Method, RequestMessage } from '../wire/index.js'
+import { DATAGRAM_BYTES_MAX, errorNumber, REFLECTION_FACTOR, responseOverheadBytes } from '../wire/index.js'
+import type { RpcCounters } from './counters.js'
+import { RateLimit } from './rate-limit.js'
+import { Recent } from './recent.js'
+
+/** A request as its handler sees it. */
+export interface IncomingRequest {
+  /** Who asks: nothing of it is proven but what `isProven` says. */
+  readonly from: Contact
+  /** The requester's flags. */
+  readonly flags: number
+  /** How many bytes the elements of the result may take together. */
+  readonly roomBytes: number
+  /** Remembers that the requester receives what is sent to its address: it has shown something only it was told. */
+  prove(): void
+}
+
+/** Ends a request. Whichever is called first counts. */
+export interface Reply<R> {
+  result(result: R): void
+  error(code: DhtErrorCode, text: string): void
+}
+
+/** Answers the requests of one method, at once or later. */
+export type RequestHandler<P, R> = (params: P, request: IncomingRequest, reply: Reply<R>) => void
+
+/** What {@link Requests} needs. */
+export interface RequestsConfig {
+  readonly codec: Codec
+  readonly clock: Clock
+  readonly transport: Pick<Transport, 'describe' | 'encodeAddress'>
+  readonly counters: RpcCounters
+  identity(): { id: NodeId; flags: number }
+  send(to: Address, bytes: Uint8Array): void
+  mayClaim(id: NodeId, address: Address): boolean
+  /** A request was taken: its sender may be worth a place in the table. */
+  onRequest(contact: Contact, flags: number): void
+  /** Requests that one host may make in a second, and at once. */
+  readonly requestsPerSecondMax: number
+  readonly requestsBurstMax: number
+  /** Scopes of the addresses that these limits apply to. */
+  readonly limitedScopes: readonly AddressScope[]
+}
+
+interface Served {
+  readonly method: Method<unknown, unknown>
+  readonly handler: RequestHandler<unknown, unknown>
+  /** Whether a repeated request must not run the handler again. */
+  readonly once: boolean
+}
+
+/** How long an address stays proven, and how many are remembered. */
+const PROVEN_MS = 600_000
+const PROVEN_MAX = 16_384
+
+/** How long replies of an app's own methods are kept for a resent request, and how many. */
+const REPLIES_KEPT_MS = 10_000
+const REPLIES_KEPT_MAX = 1024
+
+/** What is kept back of an unproven address's allowance for a ping that verifies it, in bytes. */
+const VERIFYING_PING_BYTES = 64
+
+/** The requests of other nodes, and the replies they get. */
+export class Requests {
+  readonly #config: RequestsConfig
+  readonly #served = new Map<number | string, Served>()
+  readonly #proven = new Recent<true>(PROVEN_MS, PROVEN_MAX)
+  readonly #replies = new Recent<Uint8Array | 'pending'>(REPLIES_KEPT_MS, REPLIES_KEPT_MAX)
+  readonly #rateLimit: RateLimit
+
+  constructor(config: RequestsConfig) {
+    this.#config = config
+    this.#rateLimit = new RateLimit(config.requestsPerSecondMax, config.requestsBurstMax)
+  }
+
+  /**
+   * Serves a method from now on.
+   *
+   * @param once - a resent request gets the kept reply instead of running the handler again
+   * @returns stops serving it, unless another handler has taken its place
+   */
+  serve<P, R>(method: Method<P, R>, handler: RequestHandler<P, R>, once = false): () => void {
+    const served = { method, handler, once } as unknown as Served
+    this.#served.set(method.code, served)
+    return () => {
+      if (this.#served.get(method.code) === served) this.#served.delete(method.code)
+    }
+  }
+
+  /** Whether a method is served. */
+  serves(code: number | string): boolean {
+    return this.#served.has(code)
+  }
+
+  /** Remembers that whoever is at the address receives what is sent there. */
+  prove(address: Address): void {
+    this.#proven.set(address, true, this.#config.clock.now())
+  }
+
+  /** Takes in a request; `receivedBytes` is its datagram's length. */
+  receive(message: RequestMessage, from: Address, receivedBytes: number): void {
+    const { clock, counters } = this.#config
+    const nowMs = clock.now()
+    if (!this.#config.mayClaim(message.sender, from)) {
+      counters.dropped.refusedId++
+      return
+    }
+    const isProven = this.#proven.get(from, nowMs) === true
+    const limitBytes = isProven
+      ? DATAGRAM_BYTES_MAX
+      : Math.min(DATAGRAM_BYTES_MAX, REFLECTION_FACTOR * receivedBytes - VERIFYING_PING_BYTES)
+    const refuse = (code: DhtErrorCode, text: string): void =>
+      this.#send(from, this.#encodeError(message.tid, from, code, text), limitBytes)
+
+    if (!this.#withinRate(from, nowMs)) {
+      counters.dropped.rateLimited++
+      if (isProven) refuse('ERR_RATE_LIMITED', 'too many requests')
+      return
+    }
+    const served = this.#served.get(message.method)
+    if (!served) {
+      counters.dropped.unknownMethod++
+      refuse('ERR_UNKNOWN_METHOD', `served here: ${[...this.#served.keys()].join(' ')}`)
+      return
+    }
+    const params = served.method.readParams(message.params)
+    if (params === undefined) {
+      counters.dropped.malformedParams++
+      refuse('ERR_MALFORMED_MESSAGE', 'malformed parameters')
+      return
+    }
+    counters.requests++
+    this.#handle(served, params, message, from, limitBytes)
+    this.#config.onRequest({ id: message.sender, address: from }, message.flags)
+  }
+
+  /** Tells the sender of a request of another version which one is spoken here. */
+  refuseVersion(tid: Uint8Array, from: Address, receivedBytes: number): void {
+    const text = 'only version 1 is spoken here'
+    this.#send(from, this.#encodeError(tid, from, 'ERR_UNKNOWN_VERSION', text), REFLECTION_FACTOR * receivedBytes)
+  }
+
+  #handle(served: Served, params: unknown, message: RequestMessage, from: Address, limitBytes: number): void {
+    const { codec, clock, counters, transport } = this.#config
+    const observed = transport.encodeAddress(from)
+    const keptKey = served.once ? `${from} ${mapKey(message.tid)}` : ''
+    if (served.once) {
+      const kept = this.#replies.get(keptKey, clock.now())
+      if (kept !== undefined) {
+        counters.dropped.duplicate++
+        if (kept !== 'pending') this.#send(from, kept, limitBytes)
+        return
+      }
+      this.#replies.set(keptKey, 'pending', clock.now())
+    }
+    let isAnswered = false
+    const answer = (bytes: Uint8Array): void => {
+      if (isAnswered) return
+      isAnswered = true
+      if (served.once) this.#replies.set(keptKey, bytes, clock.now())
+      this.#send(from, bytes, limitBytes)
+    }
+    const request: IncomingRequest = {
+      from: { id: message.sender, address: from },
+      flags: message.flags,
+      roomBytes: limitBytes - responseOverheadBytes(message.tid.length, observed.length),
+      prove: () => this.prove(from),
+    }
+    served.handler(params, request, {
+      result: (result) => {
+        const { id, flags } = this.#config.identity()
+        const body = served.method.writeResult(result)
+        answer(codec.encode({ type: 'response', tid: message.tid, flags, sender: id, observed, result: body }))
+      },
+      error: (code, text) => answer(this.#encodeError(message.tid, from, code, text)),
+    })
+  }
+
+  #withinRate(from: Address, nowMs: number): boolean {
+    const { host, scope } = this.#config.transport.describe(from)
+    return !this.#config.limitedScopes.includes(scope) || this.#rateLimit.allows(mapKey(host), nowMs)
+  }
+
+  #encodeError(tid: Uint8Array, to: Address, code: DhtErrorCode, text: string): Uint8Array {
+    const { id, flags } = this.#config.identity()
+    const observed = this.#config.transport.encodeAddress(to)
+    return this.#config.codec.encode({
+      type: 'error',
+      tid,
+      flags,
+      sender: id,
+      observed,
+      code: errorNumber(code),
+      text,
+    })
+  }
+
+  #send(to: Address, bytes: Uint8Array, limitBytes: number): void {
+    if (bytes.length > limitBytes) this.#config.counters.repliesWithheld++
+    else this.#config.send(to, bytes)
+  }
+}

@@ -1,0 +1,61 @@
+import type { Address } from '../keyspace/index.js'
+import { Recent } from './recent.js'
+
+/** A smoothed round trip and its mean deviation, in ms (RFC 6298, 2). */
+interface Estimate {
+  smoothedMs: number
+  deviationMs: number
+}
+
+const REMEMBERED_MS = 3_600_000
+const ADDRESSES_MAX = 4096
+
+/** Bounds and first guess of the soft time-out, in ms. */
+export interface RoundTripOptions {
+  readonly softTimeoutMinMs: number
+  readonly softTimeoutMaxMs: number
+  /** Used until the first round trip of all was measured. */
+  readonly softTimeoutFirstMs: number
+}
+
+/**
+ * How long answers take, for each address and for all of them together: a contact that was never measured is
+ * judged by the node's pooled round trip.
+ */
+export class RoundTrips {
+  readonly #options: RoundTripOptions
+  readonly #estimates = new Recent<Estimate>(REMEMBERED_MS, ADDRESSES_MAX)
+  #pooled: Estimate | undefined
+
+  constructor(options: RoundTripOptions) {
+    this.#options = options
+  }
+
+  /** Takes in the round trip of a call that was sent once: after a resend nobody knows which was answered (Karn). */
+  measured(address: Address, roundTripMs: number, nowMs: number): void {
+    this.#estimates.set(address, smoothed(this.#estimates.get(address, nowMs), roundTripMs), nowMs)
+    this.#pooled = smoothed(this.#pooled, roundTripMs)
+  }
+
+  /** The smoothed round trip of an address that was measured, in ms. */
+  smoothedMs(address: Address, nowMs: number): number | undefined {
+    return this.#estimates.get(address, nowMs)?.smoothedMs
+  }
+
+  /** From when on an answer is late, in ms after the request: srtt + 4 rttvar (RFC 6298, 2.3), within the bounds. */
+  softTimeoutMs(address: Address, nowMs: number): number {
+    const estimate = this.#estimates.get(address, nowMs) ?? this.#pooled
+    if (!estimate) return this.#options.softTimeoutFirstMs
+    const timeoutMs = estimate.smoothedMs + 4 * estimate.deviationMs
+    return Math.min(this.#options.softTimeoutMaxMs, Math.max(this.#options.softTimeoutMinMs, timeoutMs))
+  }
+}
+
+/** RFC 6298, 2.2 and 2.3. */
+function smoothed(estimate: Estimate | undefined, sampleMs: number): Estimate {
+  if (!estimate) return { smoothedMs: sampleMs, deviationMs: sampleMs / 2 }
+  return {
+    deviationMs: 0.75 * estimate.deviationMs + 0.25 * Math.abs(estimate.smoothedMs - sampleMs),
+    smoothedMs: 0.875 * estimate.smoothedMs + 0.125 * sampleMs,
+  }
+}

@@ -1,0 +1,122 @@
+import debug from 'debug'
+import { DhtError } from '../errors.js'
+import type { Address, Contact, NodeId } from '../keyspace/index.js'
+import type { Clock } from '../platform/clock.js'
+import type { RandomBytes } from '../platform/random.js'
+import type { AddressScope, Transport } from '../platform/transport.js'
+import type { Codec, Method } from '../wire/index.js'
+import type { CallEvents, Callee, CallObserver } from './calls.js'
+import { Calls } from './calls.js'
+import type { RpcCounters } from './counters.js'
+import { createCounters } from './counters.js'
+import type { RequestHandler } from './requests.js'
+import { Requests } from './requests.js'
+import { RoundTrips } from './round-trips.js'
+
+const log = debug('xorbit:rpc')
+
+/** Everything that {@link Rpc} needs to know; complete, without defaults. */
+export interface RpcConfig {
+  readonly codec: Codec
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly randomBytes: RandomBytes
+  /** Our id and flags, as of now. */
+  identity(): { id: NodeId; flags: number }
+  /** Whether an id may be claimed at an address; asked on every message. */
+  mayClaim(id: NodeId, address: Address): boolean
+  readonly observer: CallObserver & {
+    /** A request was taken: its sender may be worth a place in the table. */
+    onRequest(contact: Contact, flags: number): void
+  }
+  readonly requestTimeoutMs: number
+  readonly resendMinMs: number
+  readonly resendMaxMs: number
+  readonly softTimeoutMinMs: number
+  readonly softTimeoutMaxMs: number
+  readonly softTimeoutFirstMs: number
+  readonly requestsPerSecondMax: number
+  readonly requestsBurstMax: number
+  readonly limitedScopes: readonly AddressScope[]
+}
+
+/**
+ * Calls and their answers over datagrams: matches replies, times out, resends, measures round trips, and hands
+ * requests to their handlers. Whatever comes in, it throws nothing: what is no use is counted and dropped.
+ */
+export class Rpc {
+  readonly counters: RpcCounters = createCounters()
+  readonly #config: RpcConfig
+  readonly #calls: Calls
+  readonly #requests: Requests
+  readonly #roundTrips: RoundTrips
+  #closed = false
+
+  constructor(config: RpcConfig) {
+    this.#config = config
+    const send = (to: Address, bytes: Uint8Array): void => this.#send(to, bytes)
+    const onRequest = (contact: Contact, flags: number): void => config.observer.onRequest(contact, flags)
+    this.#roundTrips = new RoundTrips(config)
+    this.#calls = new Calls({ ...config, roundTrips: this.#roundTrips, counters: this.counters, send })
+    this.#requests = new Requests({ ...config, counters: this.counters, send, onRequest })
+  }
+
+  /** How many calls wait for their answers. */
+  get pendingCalls(): number {
+    return this.#calls.pendingCount
+  }
+
+  /** Takes in a datagram. */
+  receive(from: Address, datagram: Uint8Array): void {
+    if (this.#closed) return
+    const { counters } = this
+    counters.datagramsReceived++
+    counters.bytesReceived += datagram.length
+    const message = this.#config.codec.decode(datagram)
+    switch (message.type) {
+      case 'request':
+        this.#requests.receive(message, from, datagram.length)
+        break
+      case 'response':
+      case 'error':
+        if (this.#calls.settle(message, from)) this.#requests.prove(from)
+        break
+      case 'unknownVersion':
+        counters.dropped.unknownVersion++
+        if (message.isRequest) this.#requests.refuseVersion(message.tid, from, datagram.length)
+        break
+      case 'unreadable':
+        counters.dropped[message.reason]++
+        log('%d bytes from %s dropped: %s', datagram.length, from, message.reason)
+    }
+  }
+
+  /** Calls a method; see {@link Calls.call}. */
+  call<P, R>(method: Method<P, R>, callee: Callee, params: P, events: CallEvents<R>, resend = true): () => void {
+    return this.#calls.call(method, callee, params, events, resend)
+  }
+
+  /** Serves a method; see {@link Requests.serve}. */
+  serve<P, R>(method: Method<P, R>, handler: RequestHandler<P, R>, once = false): () => void {
+    return this.#requests.serve(method, handler, once)
+  }
+
+  /** Whether a method is served. */
+  serves(code: number | string): boolean {
+    return this.#requests.serves(code)
+  }
+
+  /** Ends all pending calls with `ERR_CLOSED`; nothing is sent or taken in any more. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#calls.close(new DhtError('ERR_CLOSED', 'the node was closed'))
+  }
+
+  #send(to: Address, bytes: Uint8Array): void {
+    if (this.#closed) return
+    this.counters.datagramsSent++
+    this.counters.bytesSent += bytes.length
+    this.#config.transport.send(to, bytes)
+  }
+}

@@ -1,0 +1,215 @@
+import type { NodeId } from '../keyspace/index.js'
+import { PADDED_REQUEST_BYTES, PAYLOAD_BYTES_MAX, RECORD_BYTES_MAX, SECONDS_MAX, TOKEN_BYTES_MAX } from './limits.js'
+import { readArray, readBytes, readId, readInteger, readU64, writeU64 } from './shape.js'
+
+/** What a request of one method and its answer look like. Readers return undefined for any other shape. */
+export interface Method<P, R> {
+  /** A number of the protocol, or a name of the application. */
+  readonly code: number | string
+  /** What its requests are padded to, in bytes; 0 for not at all. */
+  readonly paddedBytes: number
+  writeParams(params: P): unknown[]
+  readParams(raw: readonly unknown[]): P | undefined
+  writeResult(result: R): unknown[]
+  readResult(raw: readonly unknown[]): R | undefined
+}
+
+const EMPTY = {}
+type Empty = Record<string, never>
+
+/** 0 PING: asks only for a sign of life (paper 2.3). */
+export const PING: Method<Empty, Empty> = {
+  code: 0,
+  paddedBytes: 0,
+  writeParams: () => [],
+  readParams: () => EMPTY,
+  writeResult: () => [],
+  readResult: () => EMPTY,
+}
+
+/** Parameters of FIND_NODE. */
+export interface FindNodeParams {
+  readonly target: NodeId
+  /** How many of the nearest to leave out: those that the asker got already. */
+  readonly skip: number
+}
+
+/** Result of FIND_NODE. */
+export interface FindNodeResult {
+  /** Packed contacts, nearest first. */
+  readonly contacts: Uint8Array
+}
+
+const SKIP_MAX = 1000
+const PACKED_CONTACTS_BYTES_MAX = 1200
+
+/** 1 FIND_NODE: asks for the contacts nearest to a target (paper 2.3). */
+export const FIND_NODE: Method<FindNodeParams, FindNodeResult> = {
+  code: 1,
+  paddedBytes: PADDED_REQUEST_BYTES,
+  writeParams: ({ target, skip }) => [target, skip],
+  readParams(raw) {
+    const target = readId(raw[0])
+    const skip = readInteger(raw[1], SKIP_MAX)
+    return target && skip !== undefined ? { target, skip } : undefined
+  },
+  writeResult: ({ contacts }) => [contacts],
+  readResult(raw) {
+    const contacts = readBytes(raw[0], 0, PACKED_CONTACTS_BYTES_MAX)
+    return contacts && { contacts }
+  },
+}
+
+/** Parameters of FIND_VALUE. */
+export interface FindValueParams {
+  readonly key: NodeId
+  /** Number of the record kind. */
+  readonly kind: number
+  /** How many records are wanted; 0 asks for the token and contacts only. */
+  readonly want: number
+  /** Records of a lower sequence number need not be sent. */
+  readonly minSeq: bigint
+  /** Where to go on in a long list of records, as an earlier answer said; empty at first. */
+  readonly cursor: Uint8Array
+}
+
+/** Result of FIND_VALUE. */
+export interface FindValueResult {
+  /** Allows the asker's host to store under this key at this node, for some minutes. */
+  readonly token: Uint8Array
+  /** The sequence number held, where the kind has one and a record is held. */
+  readonly heldSeq: bigint | undefined
+  readonly records: readonly Uint8Array[]
+  /** Packed contacts nearest to the key, nearest first, as many as fit. */
+  readonly contacts: Uint8Array
+  /** How many further contacts did not fit: FIND_NODE brings them. */
+  readonly leftOut: number
+}
+
+const WANT_MAX = 1000
+const KIND_MAX = 0xff
+const CURSOR_BYTES_MAX = 64
+const RECORDS_MAX = 64
+
+/** 2 FIND_VALUE: asks for the records of a key, and for contacts nearer to it (paper 2.3). */
+export const FIND_VALUE: Method<FindValueParams, FindValueResult> = {
+  code: 2,
+  paddedBytes: PADDED_REQUEST_BYTES,
+  writeParams: ({ key, kind, want, minSeq, cursor }) => [key, kind, [want, writeU64(minSeq), cursor]],
+  readParams(raw) {
+    const key = readId(raw[0])
+    const kind = readInteger(raw[1], KIND_MAX)
+    const options = readArray(raw[2], 3)
+    const want = options && readInteger(options[0], WANT_MAX)
+    const minSeq = options && readU64(options[1])
+    const cursor = options && readBytes(options[2], 0, CURSOR_BYTES_MAX)
+    if (!key || kind === undefined || want === undefined || minSeq === undefined || !cursor) return undefined
+    return { key, kind, want, minSeq, cursor }
+  },
+  writeResult: ({ token, heldSeq, records, contacts, leftOut }) => [
+    token,
+    heldSeq === undefined ? null : writeU64(heldSeq),
+    records,
+    contacts,
+    leftOut,
+  ],
+  readResult(raw) {
+    const token = readBytes(raw[0], 1, TOKEN_BYTES_MAX)
+    const heldSeq = raw[1] === null ? undefined : readU64(raw[1])
+    const records = readRecords(raw[2])
+    const contacts = readBytes(raw[3], 0, PACKED_CONTACTS_BYTES_MAX)
+    const leftOut = readInteger(raw[4], SKIP_MAX)
+    if (!token || !records || !contacts || leftOut === undefined) return undefined
+    if (raw[1] !== null && heldSeq === undefined) return undefined
+    return { token, heldSeq, records, contacts, leftOut }
+  },
+}
+
+function readRecords(value: unknown): Uint8Array[] | undefined {
+  const list = readArray(value, 0)
+  if (!list || list.length > RECORDS_MAX) return undefined
+  const records: Uint8Array[] = []
+  for (const element of list) {
+    const record = readBytes(element, 1, RECORD_BYTES_MAX)
+    if (!record) return undefined
+    records.push(record)
+  }
+  return records
+}
+
+/** Parameters of STORE. */
+export interface StoreParams {
+  readonly key: NodeId
+  /** Number of the record kind. */
+  readonly kind: number
+  /** The token that the same node gave for the same key. */
+  readonly token: Uint8Array
+  readonly record: Uint8Array
+  /** The lifetime that is asked for, in seconds. */
+  readonly ttlSeconds: number
+  /** Store only when the held record has this sequence number. */
+  readonly cas: bigint | undefined
+}
+
+/** Result of STORE. */
+export interface StoreResult {
+  /** The lifetime that the holder granted, in seconds. */
+  readonly ttlSeconds: number
+}
+
+/** Key of STORE's map of options. */
+const STORE_CAS = 0
+
+/** 3 STORE: asks to keep a record (paper 2.3). */
+export const STORE: Method<StoreParams, StoreResult> = {
+  code: 3,
+  paddedBytes: 0,
+  writeParams: ({ key, kind, token, record, ttlSeconds, cas }) => [
+    key,
+    kind,
+    token,
+    record,
+    ttlSeconds,
+    new Map(cas === undefined ? [] : [[STORE_CAS, writeU64(cas)]]),
+  ],
+  readParams(raw) {
+    const key = readId(raw[0])
+    const kind = readInteger(raw[1], KIND_MAX)
+    const token = readBytes(raw[2], 0, TOKEN_BYTES_MAX)
+    const record = readBytes(raw[3], 1, RECORD_BYTES_MAX)
+    const ttlSeconds = readInteger(raw[4], SECONDS_MAX)
+    const options = raw[5]
+    if (!key || kind === undefined || !token || !record || ttlSeconds === undefined) return undefined
+    if (!(options instanceof Map)) return undefined
+    const cas = readU64(options.get(STORE_CAS))
+    if (options.has(STORE_CAS) && cas === undefined) return undefined
+    return { key, kind, token, record, ttlSeconds, cas }
+  },
+  writeResult: ({ ttlSeconds }) => [ttlSeconds],
+  readResult(raw) {
+    const ttlSeconds = readInteger(raw[0], SECONDS_MAX)
+    return ttlSeconds === undefined ? undefined : { ttlSeconds }
+  },
+}
+
+/** Parameters and result of an application's own method: bytes that it reads itself. */
+export interface AppPayload {
+  readonly payload: Uint8Array
+}
+
+function readPayload(raw: readonly unknown[]): AppPayload | undefined {
+  const payload = readBytes(raw[0], 0, PAYLOAD_BYTES_MAX)
+  return payload && { payload }
+}
+
+/** An application's own method. Padded, so that its first answer to a stranger may fill a datagram too. */
+export function appMethod(name: string): Method<AppPayload, AppPayload> {
+  return {
+    code: name,
+    paddedBytes: PADDED_REQUEST_BYTES,
+    writeParams: ({ payload }) => [payload],
+    readParams: readPayload,
+    writeResult: ({ payload }) => [payload],
+    readResult: readPayload,
+  }
+}
