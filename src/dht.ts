@@ -335,7 +335,7 @@ export class Dht implements AsyncDisposable {
   #onLonely(): void {
     if (this.#config.bootstrap.length === 0) return
     this.#isJoined = false
-    this.#join.attempt()
+    this.#join.keepTrying()
   }
 
   async #run<T>(options: CallOptions | undefined, begin: (done: Done<T>) => () => void): Promise<T> {

@@ -5,8 +5,8 @@ import type { Callee, CallObserver, Rpc } from '../rpc/index.js'
 import { Recent } from '../rpc/index.js'
 import { Flag, PING } from '../wire/index.js'
 
-/** How many pings may be under way only to learn whether somebody lives. */
-const CHECKS_MAX = 32
+/** How many strangers may be asked back at once: a flood of them must not become a flood of our pings. */
+const STRANGERS_MAX = 32
 
 /** How many full buckets' checks are remembered: more than an id has bits. */
 const BUCKETS_MAX = 1024
@@ -34,6 +34,7 @@ export class Admission implements CallObserver {
   /** Addresses with a ping under way. */
   readonly #checking = new Set<Address>()
   readonly #fullBucketChecked: Recent<true>
+  #strangersAsked = 0
   #lastAnswerMs = Number.NEGATIVE_INFINITY
 
   constructor(config: AdmissionConfig) {
@@ -85,23 +86,26 @@ export class Admission implements CallObserver {
     const known = table.get(contact.id)
     if (known?.address === contact.address) return
     const mayHaveMoved = known !== undefined
-    if (mayHaveMoved || table.hasPlaceFor(contact) || this.#isBucketDue(contact)) this.#ping(contact, false, () => {})
+    if (mayHaveMoved || table.hasPlaceFor(contact) || this.#isBucketDue(contact)) this.#ping(contact, true, () => {})
   }
 
   /** Pings a contact of the table until it has answered or left. */
   #check(contact: Contact): void {
-    this.#ping(contact, true, () => {
+    this.#ping(contact, false, () => {
       const entry = this.#config.table.get(contact.id)
       if (entry && entry.address === contact.address && entry.failures > 0) this.#check(entry)
     })
   }
 
-  #ping(contact: Contact, resend: boolean, done: () => void): void {
+  /** Pings, unless a ping to that address is under way. A stranger's is not resent, to keep the reflection limit. */
+  #ping(contact: Contact, isStranger: boolean, done: () => void): void {
     const { address } = contact
-    if (this.#checking.size >= CHECKS_MAX || this.#checking.has(address)) return
+    if (this.#checking.has(address) || (isStranger && this.#strangersAsked >= STRANGERS_MAX)) return
     this.#checking.add(address)
+    if (isStranger) this.#strangersAsked++
     const ended = (): void => {
       this.#checking.delete(address)
+      if (isStranger) this.#strangersAsked--
     }
     this.#config.rpc().call(
       PING,
@@ -113,7 +117,7 @@ export class Admission implements CallObserver {
           if (error?.code !== 'ERR_CLOSED') done()
         },
       },
-      resend,
+      !isStranger,
     )
   }
 

@@ -60,6 +60,11 @@ export class Join {
     )
   }
 
+  /** Tries now, unless an attempt is under way or the next one is only a pause away. */
+  keepTrying(): void {
+    if (this.#cancelRetry === undefined) this.attempt()
+  }
+
   /** Stops for good. */
   stop(): void {
     this.#cancelRetry?.()

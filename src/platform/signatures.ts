@@ -9,9 +9,9 @@ export interface KeyPair {
 /**
  * Ed25519 signatures (RFC 8032). Synchronous, so that a record can be judged while its datagram is handled.
  *
- * All implementations reject the same inputs: wrong lengths, an S of the group order or more (5.1.7), points
- * that are encoded non-canonically (5.1.3) and public keys of small order, under which one signature would
- * fit several messages.
+ * All implementations accept exactly the same signatures: those that satisfy the equation without the cofactor,
+ * with the right lengths, an S below the group order (5.1.7), points encoded canonically (5.1.3), and neither a
+ * public key nor an R of small order, under which one signature would fit several messages.
  */
 export interface Signatures {
   /** A new key pair; from a 32-byte `seed` always the same one. */

@@ -15,7 +15,8 @@ export function whenReady<T>(
   try {
     value = call()
   } catch (error) {
-    return failed(error)
+    failed(error)
+    return
   }
   if (isPromise(value)) value.then(next, failed)
   else next(value)
