@@ -1,4 +1,5 @@
-// Checks of what an application hands to a node, so that a mistake shows at once and where it was made.
+// Checks of what an application hands to a node, so that a mistake shows at once and where it was made. What
+// passes in either direction is copied: whoever changes an array afterwards changes only its own.
 
 import { DhtError } from './errors.js'
 import type { Address, Contact, NodeId } from './keyspace/index.js'
@@ -58,13 +59,25 @@ export function mustBeCallee(to: unknown): Contact | Address {
   return { id: mustBeKey("the contact's id", id), address }
 }
 
+/** A contact for an application: only what a contact is, and its own. */
+export function copyOfContact({ id, address }: Contact): Contact {
+  return { id: new Uint8Array(id), address }
+}
+
 /** The options of a call. */
 export function mustBeCallOptions(options: unknown): CallOptions {
   if (options === undefined) return {}
   if (typeof options !== 'object' || options === null) throw new TypeError('the options must be an object')
+  if (isSignal(options)) throw new TypeError('a signal is given as { signal }')
+  const unknown = Object.keys(options).find((name) => name !== 'signal')
+  if (unknown !== undefined) throw new TypeError(`there is no option ${unknown}`)
   const { signal } = options as CallOptions
-  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
-    throw new TypeError('signal must be an AbortSignal')
-  }
+  if (signal !== undefined && !isSignal(signal)) throw new TypeError('signal must be an AbortSignal')
   return { signal }
+}
+
+/** Told by its shape: a signal may be of another realm or library. */
+function isSignal(value: unknown): value is AbortSignal {
+  const given = value as Partial<AbortSignal> | null | undefined
+  return typeof given?.aborted === 'boolean' && typeof given.addEventListener === 'function'
 }

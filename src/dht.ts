@@ -1,5 +1,6 @@
 import type { CallOptions } from './arguments.js'
 import {
+  copyOfContact,
   mustBeCallee,
   mustBeCallOptions,
   mustBeKey,
@@ -41,8 +42,6 @@ const NO_PAYLOAD = new Uint8Array(0)
 
 /** A node of the network: made by {@link createDht}. */
 export class Dht implements AsyncDisposable {
-  /** The node's id. */
-  readonly id: NodeId
   readonly #config: DhtConfig
   readonly #node: NodeContext
   readonly #join: Join
@@ -59,7 +58,6 @@ export class Dht implements AsyncDisposable {
   /** @internal */
   constructor(config: DhtConfig) {
     const { clock, id, randomBytes, storage, transport } = config
-    this.id = id
     this.#config = config
     this.#flags = config.client ? Flag.client : 0
     const table = new RoutingTable({
@@ -68,7 +66,7 @@ export class Dht implements AsyncDisposable {
       now: () => clock.now(),
       describe: (address) => transport.describe(address),
       onAdded: (contact) => this.#onAdded(contact),
-      onRemoved: ({ id, address }) => this.#events.emit('contactRemoved', { id, address }),
+      onRemoved: (contact) => this.#events.emit('contactRemoved', copyOfContact(contact)),
     })
     const admission = new Admission({ ...config, table, rpc: () => rpc, onIsolated: () => this.#onLonely() })
     const rpc: Rpc = new Rpc({
@@ -92,6 +90,11 @@ export class Dht implements AsyncDisposable {
     this.#upkeep = new Upkeep(this.#node, () => this.#onLonely())
   }
 
+  /** The node's id; a copy. */
+  get id(): NodeId {
+    return new Uint8Array(this.#node.id)
+  }
+
   /**
    * Where the node listens; undefined before it has started. Behind a NAT, others see another address.
    */
@@ -109,7 +112,9 @@ export class Dht implements AsyncDisposable {
    * @throws TypeError when a bootstrap address can't be read; the node is closed then, and so it is after an abort
    */
   start(options?: CallOptions): Promise<Started> {
-    this.#started ??= this.#start(options)
+    // A wrong argument leaves the node new, and a closed one only says so.
+    const isUnderWay = this.#state === 'starting' || this.#state === 'open'
+    if (!isUnderWay || !this.#started) this.#started = this.#start(options)
     return this.#started
   }
 
@@ -125,7 +130,7 @@ export class Dht implements AsyncDisposable {
     const stored = await this.#run<Omit<PutResult, 'key'>>(options, (done) =>
       putRecord(this.#node, key, immutableKind, record, this.#config.valueLifetimeMs, done),
     )
-    return { key, ...stored }
+    return { key, ...stored, storedAt: stored.storedAt.map(copyOfContact) }
   }
 
   /**
@@ -152,16 +157,12 @@ export class Dht implements AsyncDisposable {
   async findNode(target: Uint8Array, options?: CallOptions): Promise<FindNodeResult> {
     const wanted = mustBeKey('target', target)
     return this.#run<FindNodeResult>(options, (done) => {
-      const fail = (error: DhtError): (() => void) => {
-        done(error)
-        return () => {}
-      }
       if (this.#node.table.size === 0) {
-        return fail(new DhtError('ERR_NO_CONTACTS', 'the routing table is empty: there is nobody to ask'))
+        throw new DhtError('ERR_NO_CONTACTS', 'the routing table is empty: there is nobody to ask')
       }
       const run = lookUpNodes(this.#node, wanted, ({ answered, closest, hops, messages, elapsedMs }) => {
-        if (answered === 0) fail(new DhtError('ERR_TIMEOUT', 'nobody answered'))
-        else done(undefined, { closest, hops, messages, elapsedMs })
+        if (answered === 0) done(new DhtError('ERR_TIMEOUT', 'nobody answered'))
+        else done(undefined, { closest: closest.map(copyOfContact), hops, messages, elapsedMs })
       })
       return run.stop
     })
@@ -212,7 +213,7 @@ export class Dht implements AsyncDisposable {
     if (typeof handler !== 'function') throw new TypeError('the handler must be a function')
     if (this.#node.rpc.serves(name)) throw new RangeError(`${name} is handled already`)
     const answer = async (payload: Uint8Array, from: Contact): Promise<Uint8Array> => {
-      const result = await handler(payload, { from })
+      const result = await handler(payload, { from: copyOfContact(from) })
       return result === undefined ? NO_PAYLOAD : mustBePayload(result)
     }
     return this.#node.rpc.serve(
@@ -241,7 +242,7 @@ export class Dht implements AsyncDisposable {
 
   /** The contacts in the routing table, all of which have answered us. */
   contacts(): Contact[] {
-    return this.#node.table.entries().map(({ id, address }) => ({ id, address }))
+    return this.#node.table.entries().map(copyOfContact)
   }
 
   /** What happened so far. */
@@ -285,7 +286,8 @@ export class Dht implements AsyncDisposable {
         return () => {}
       })
     } catch (error) {
-      if (!(error instanceof DhtError) || error.code !== 'ERR_BOOTSTRAP_FAILED') await this.close()
+      // Not awaited: an abort rejects at once, and a close that fails is told by the application's own close().
+      if (!(error instanceof DhtError) || error.code !== 'ERR_BOOTSTRAP_FAILED') this.close().catch(() => {})
       throw error
     }
   }
@@ -321,13 +323,16 @@ export class Dht implements AsyncDisposable {
     try {
       await this.#config.transport.close()
     } finally {
-      await this.#config.storage.close()
-      this.#events.emit('closed', undefined)
+      try {
+        await this.#config.storage.close()
+      } finally {
+        this.#events.emit('closed', undefined)
+      }
     }
   }
 
-  #onAdded({ id, address }: Contact): void {
-    this.#events.emit('contactAdded', { id, address })
+  #onAdded(contact: Contact): void {
+    this.#events.emit('contactAdded', copyOfContact(contact))
     // Somebody has found us while no bootstrap address answers: that is a way in.
     if (!this.#isJoined && this.#state === 'open') this.#join.attempt()
   }

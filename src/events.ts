@@ -4,7 +4,12 @@ import type { Contact } from './keyspace/index.js'
 /** What a node tells its application, by event name. */
 export interface DhtEvents {
   /** The node has joined its network: a lookup of its own id was answered. */
-  joined: { readonly contacts: number; readonly elapsedMs: number }
+  joined: {
+    /** How many contacts the routing table holds. */
+    readonly contacts: number
+    /** How long the attempt took that succeeded, in ms. */
+    readonly elapsedMs: number
+  }
   /** No bootstrap address answered; the next attempt follows by itself. */
   bootstrapFailed: DhtError | TypeError
   /** A contact entered the routing table. */
@@ -12,7 +17,12 @@ export interface DhtEvents {
   /** A contact left the routing table. */
   contactRemoved: Contact
   /** A handler of the application's own threw or rejected. The requester got `ERR_REMOTE`. */
-  handlerFailed: { readonly method: string; readonly error: unknown }
+  handlerFailed: {
+    /** The name that it handles. */
+    readonly method: string
+    /** What it threw or rejected with. */
+    readonly error: unknown
+  }
   /** The node is closed. */
   closed: undefined
 }

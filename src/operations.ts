@@ -18,7 +18,7 @@ export class Operations {
   /**
    * Runs one to its end.
    *
-   * @param begin - starts it; returns its cancel. It may be done before it returns.
+   * @param begin - starts it; returns its cancel. It may be done before it returns; what it throws ends it too.
    */
   run<T>(signal: AbortSignal | undefined, begin: (done: Done<T>) => () => void): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason)
@@ -39,15 +39,20 @@ export class Operations {
       const onAbort = (): void => giveUp(signal?.reason)
       this.#open.add(giveUp)
       signal?.addEventListener('abort', onAbort)
-      const begun = begin((error, result) => {
+      const done: Done<T> = (error, result) => {
         if (!isOpen) return
         end()
         if (error === undefined) resolve(result as T)
         else reject(error)
-      })
-      // It may have been given up from within, by an abort or by the close of the node.
-      if (isOpen) cancel = begun
-      else begun()
+      }
+      try {
+        const begun = begin(done)
+        // It may have been given up from within, by an abort or by the close of the node.
+        if (isOpen) cancel = begun
+        else begun()
+      } catch (error) {
+        done(error)
+      }
     })
   }
 

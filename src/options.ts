@@ -5,6 +5,8 @@ import type { Clock } from './platform/clock.js'
 import type { RandomBytes } from './platform/random.js'
 import { systemClock, systemRandomBytes } from './platform/system.js'
 import type { AddressScope, Transport } from './platform/transport.js'
+import type { RoutingTableOptions } from './routing/index.js'
+import type { RpcConfig } from './rpc/index.js'
 import type { RecordStore } from './storage/index.js'
 import { MemoryStore } from './storage/index.js'
 
@@ -100,26 +102,17 @@ export interface DhtOptions {
 }
 
 /** Everything decided: what `dht.ts` builds a node from. */
-export interface DhtConfig extends NodeConfig {
-  readonly transport: Transport
+export interface DhtConfig extends NodeConfig, RpcSettings, TableSettings {
   readonly network: string
   readonly id: NodeId
   readonly storage: RecordStore
-  readonly clock: Clock
-  readonly randomBytes: RandomBytes
-  readonly requestTimeoutMs: number
-  readonly resendMinMs: number
-  readonly resendMaxMs: number
-  readonly softTimeoutMinMs: number
-  readonly softTimeoutMaxMs: number
-  readonly softTimeoutFirstMs: number
-  readonly requestsPerSecondMax: number
-  readonly requestsBurstMax: number
-  readonly failuresMax: number
-  readonly replacementsMax: number
-  readonly groupPerBucketMax: number
-  readonly groupPerTableMax: number
 }
+
+type RpcSettings = Omit<RpcConfig, 'codec' | 'identity' | 'mayClaim' | 'observer'>
+type TableSettings = Pick<
+  RoutingTableOptions,
+  'failuresMax' | 'replacementsMax' | 'groupPerBucketMax' | 'groupPerTableMax'
+>
 
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS

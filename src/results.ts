@@ -50,12 +50,19 @@ export type AppHandler = (
 export interface DhtStats extends RpcCounters {
   /** Whether the node is in its network, as far as it knows. */
   readonly isJoined: boolean
+  /** Contacts in the routing table. */
   readonly contacts: number
+  /** Calls that wait for their answers. */
   readonly pendingCalls: number
   /** Records in replies that did not belong to their key: never returned. */
   readonly invalidRecords: number
   /** What is kept for others. */
-  readonly storage: { readonly records: number; readonly bytes: number }
+  readonly storage: {
+    /** How many records. */
+    readonly records: number
+    /** What they take, as the store counts it. */
+    readonly bytes: number
+  }
   /** The transport's own counters. */
   readonly transport: Readonly<Record<string, number>>
 }

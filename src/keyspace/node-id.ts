@@ -1,6 +1,6 @@
 import { compareDistance } from './distance.js'
 
-/** A point of the key space: a node's id or a record's key, {@link ID_BYTES} bytes. */
+/** A point of the key space: a node's id or a record's key, as long as a SHA-256 hash: 32 bytes. */
 export type NodeId = Uint8Array
 
 /** Length of ids and keys, in bytes: that of a SHA-256 hash. */

@@ -1,6 +1,6 @@
 import type { Address, Contact } from '../keyspace/index.js'
 import type { Clock } from '../platform/clock.js'
-import type { RoutingTable } from '../routing/index.js'
+import type { RoutingTable, TableEntry } from '../routing/index.js'
 import type { Callee, CallObserver, Rpc } from '../rpc/index.js'
 import { Recent } from '../rpc/index.js'
 import { Flag, PING } from '../wire/index.js'
@@ -83,17 +83,16 @@ export class Admission implements CallObserver {
   onRequest(contact: Contact, flags: number): void {
     if (flags & Flag.client) return
     const { table } = this.#config
-    const known = table.get(contact.id)
-    if (known?.address === contact.address) return
-    const mayHaveMoved = known !== undefined
-    if (mayHaveMoved || table.hasPlaceFor(contact) || this.#isBucketDue(contact)) this.#ping(contact, true, () => {})
+    if (table.get(contact.id)?.address === contact.address) return
+    if (table.hasPlaceFor(contact) || this.#isBucketDue(contact)) this.#ping(contact, true, () => {})
   }
 
-  /** Pings a contact of the table until it has answered or left. */
-  #check(contact: Contact): void {
+  /** Pings a contact of the table until it has answered or left, or its failures don't count. */
+  #check(contact: TableEntry): void {
+    const failuresBefore = contact.failures
     this.#ping(contact, false, () => {
       const entry = this.#config.table.get(contact.id)
-      if (entry && entry.address === contact.address && entry.failures > 0) this.#check(entry)
+      if (entry && entry.address === contact.address && entry.failures > failuresBefore) this.#check(entry)
     })
   }
 

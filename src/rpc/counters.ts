@@ -48,9 +48,13 @@ const DROP_REASONS: readonly DropReason[] = [
 
 /** What one node's calls and requests came to, since it was made. */
 export interface RpcCounters {
+  /** Datagrams handed to the transport. */
   datagramsSent: number
+  /** Bytes of those, without the headers of UDP and IP. */
   bytesSent: number
+  /** Datagrams that the transport delivered. */
   datagramsReceived: number
+  /** Bytes of those. */
   bytesReceived: number
   /** Calls begun. */
   calls: number

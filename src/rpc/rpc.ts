@@ -1,43 +1,26 @@
 import debug from 'debug'
 import { DhtError } from '../errors.js'
-import type { Address, Contact, NodeId } from '../keyspace/index.js'
-import type { Clock } from '../platform/clock.js'
-import type { RandomBytes } from '../platform/random.js'
-import type { AddressScope, Transport } from '../platform/transport.js'
-import type { Codec, Method } from '../wire/index.js'
-import type { CallEvents, Callee, CallObserver } from './calls.js'
+import type { Address, Contact } from '../keyspace/index.js'
+import type { Transport } from '../platform/transport.js'
+import type { Method } from '../wire/index.js'
+import type { CallEvents, Callee, CallObserver, CallsConfig } from './calls.js'
 import { Calls } from './calls.js'
 import type { RpcCounters } from './counters.js'
 import { createCounters } from './counters.js'
-import type { RequestHandler } from './requests.js'
+import type { RequestHandler, RequestsConfig } from './requests.js'
 import { Requests } from './requests.js'
+import type { RoundTripOptions } from './round-trips.js'
 import { RoundTrips } from './round-trips.js'
 
 const log = debug('xorbit:rpc')
 
+/** What {@link Rpc} makes itself for its parts. */
+type Internal = 'counters' | 'observer' | 'onRequest' | 'roundTrips' | 'send' | 'transport'
+
 /** Everything that {@link Rpc} needs to know; complete, without defaults. */
-export interface RpcConfig {
-  readonly codec: Codec
+export interface RpcConfig extends Omit<CallsConfig, Internal>, Omit<RequestsConfig, Internal>, RoundTripOptions {
   readonly transport: Transport
-  readonly clock: Clock
-  readonly randomBytes: RandomBytes
-  /** Our id and flags, as of now. */
-  identity(): { id: NodeId; flags: number }
-  /** Whether an id may be claimed at an address; asked on every message. */
-  mayClaim(id: NodeId, address: Address): boolean
-  readonly observer: CallObserver & {
-    /** A request was taken: its sender may be worth a place in the table. */
-    onRequest(contact: Contact, flags: number): void
-  }
-  readonly requestTimeoutMs: number
-  readonly resendMinMs: number
-  readonly resendMaxMs: number
-  readonly softTimeoutMinMs: number
-  readonly softTimeoutMaxMs: number
-  readonly softTimeoutFirstMs: number
-  readonly requestsPerSecondMax: number
-  readonly requestsBurstMax: number
-  readonly limitedScopes: readonly AddressScope[]
+  readonly observer: CallObserver & Pick<RequestsConfig, 'onRequest'>
 }
 
 /**

@@ -40,7 +40,7 @@ interface Source {
  * When it is full, records of the heaviest source go first, soonest expiry first. When the new record makes its own
  * source the heaviest, or equally heavy, it displaces that source's own records; if it would expire before all of
  * them it is refused. So a flood from one network displaces only itself as soon as it outweighs everybody else.
- * Weight is bytes with {@link RECORD_OVERHEAD_BYTES} for each record.
+ * Weight is bytes with `RECORD_OVERHEAD_BYTES` for each record.
  */
 export class MemoryStore implements RecordStore {
   readonly #limits: RecordStoreLimits
@@ -114,7 +114,12 @@ export class MemoryStore implements RecordStore {
     }
   }
 
-  stats(): { readonly records: number; readonly bytes: number } {
+  stats(): {
+    /** How many records there are. */
+    readonly records: number
+    /** What they take. */
+    readonly bytes: number
+  } {
     return { records: this.#byExpiry.size, bytes: this.#bytes }
   }
 

@@ -80,7 +80,12 @@ export interface RecordStore {
   removeExpired(nowMs: number): MaybePromise<number>
 
   /** What it holds now. `bytes` counts what `bytesMax` limits. */
-  stats(): { readonly records: number; readonly bytes: number }
+  stats(): {
+    /** How many records there are. */
+    readonly records: number
+    /** What they take. */
+    readonly bytes: number
+  }
 
   /** Ends it, after all writes that were called. Idempotent. Afterwards every call but this one and `stats` fails. */
   close(): MaybePromise<void>

@@ -32,7 +32,11 @@ export class SimulatedHost {
   readonly #clock: VirtualClock
   #isAlive = true
 
-  /** For `simulator.host()`. */
+  /**
+   * For `simulator.host()`.
+   *
+   * @hidden
+   */
   constructor(site: Site, transport: SimulatedTransport, clock: VirtualClock, random: SeededRandom) {
     this.site = site
     this.address = site.address
