@@ -14,7 +14,8 @@ const startedAt = Date.now()
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 compile()
 await bundleKBucket()
-console.log(`built dist in ${((Date.now() - startedAt) / 1000).toFixed(1)} s`)
+// Not to standard output: what runs after a build may print figures for a program there.
+console.error(`built dist in ${((Date.now() - startedAt) / 1000).toFixed(1)} s`)
 
 function compile() {
   const tsc = join(dirname(resolve('typescript/package.json')), 'bin', 'tsc')

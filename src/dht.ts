@@ -320,15 +320,9 @@ export class Dht implements AsyncDisposable {
     this.#upkeep.stop()
     this.#operations.giveUpAll(new DhtError('ERR_CLOSED', 'the node was closed'))
     this.#node.rpc.close()
-    try {
-      await this.#config.transport.close()
-    } finally {
-      try {
-        await this.#config.storage.close()
-      } finally {
-        this.#events.emit('closed', undefined)
-      }
-    }
+    const { storage, transport } = this.#config
+    const closed = transport.close().finally(() => storage.close())
+    await closed.finally(() => this.#events.emit('closed', undefined))
   }
 
   #onAdded(contact: Contact): void {

@@ -3,12 +3,21 @@ import type { DhtError } from './errors.js'
 /** Ends an operation, with an error or else with its result. */
 export type Done<T> = (error: unknown, result?: T) => void
 
+type GiveUp = (reason: unknown) => void
+
+/** The open calls of one signal, and what it calls. */
+interface Shared {
+  readonly open: Set<GiveUp>
+  readonly onAbort: () => void
+}
+
 /**
  * The open calls of an application: here callbacks become promises, aborts become cancels, and closing the node
  * settles whatever is left.
  */
 export class Operations {
-  readonly #open = new Set<(error: unknown) => void>()
+  readonly #open = new Set<GiveUp>()
+  readonly #bySignal = new Map<AbortSignal, Shared>()
 
   /** How many are open. */
   get size(): number {
@@ -28,7 +37,7 @@ export class Operations {
       const end = (): void => {
         isOpen = false
         this.#open.delete(giveUp)
-        signal?.removeEventListener('abort', onAbort)
+        stopListening()
       }
       const giveUp = (reason: unknown): void => {
         if (!isOpen) return
@@ -36,9 +45,8 @@ export class Operations {
         reject(reason)
         cancel()
       }
-      const onAbort = (): void => giveUp(signal?.reason)
+      const stopListening = signal ? this.#listen(signal, giveUp) : () => {}
       this.#open.add(giveUp)
-      signal?.addEventListener('abort', onAbort)
       const done: Done<T> = (error, result) => {
         if (!isOpen) return
         end()
@@ -54,6 +62,28 @@ export class Operations {
         done(error)
       }
     })
+  }
+
+  /** One listener a signal, however many calls share it: from the eleventh on Node would warn of a leak. */
+  #listen(signal: AbortSignal, giveUp: GiveUp): () => void {
+    let shared = this.#bySignal.get(signal)
+    if (shared === undefined) {
+      const open = new Set<GiveUp>()
+      const onAbort = (): void => {
+        for (const each of [...open]) each(signal.reason)
+      }
+      shared = { open, onAbort }
+      this.#bySignal.set(signal, shared)
+      signal.addEventListener('abort', onAbort)
+    }
+    const { open, onAbort } = shared
+    open.add(giveUp)
+    return () => {
+      open.delete(giveUp)
+      if (open.size > 0) return
+      this.#bySignal.delete(signal)
+      signal.removeEventListener('abort', onAbort)
+    }
   }
 
   /** Rejects all that are open. */

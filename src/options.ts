@@ -9,6 +9,7 @@ import type { RoutingTableOptions } from './routing/index.js'
 import type { RpcConfig } from './rpc/index.js'
 import type { RecordStore } from './storage/index.js'
 import { MemoryStore } from './storage/index.js'
+import { DATAGRAM_BYTES_MAX } from './wire/index.js'
 
 /** What `createDht` takes. Only `transport` is required. */
 export interface DhtOptions {
@@ -149,6 +150,8 @@ export function resolveOptions(options: DhtOptions): DhtConfig {
   }
   const transport = mustBeTransport(options.transport)
   const randomBytes = options.randomBytes ?? systemRandomBytes
+  if (typeof randomBytes !== 'function') throw new TypeError('randomBytes must be a function')
+  const storage = options.storage ?? new MemoryStore({ bytesMax: 64 * 2 ** 20, recordsMax: 65_536 })
   const requestsPerSecondMax = integer('requestsPerSecondMax', options.requestsPerSecondMax ?? 256, 1, 1e6)
   const requestTimeoutMs = integer('requestTimeoutMs', options.requestTimeoutMs ?? 2 * SECOND_MS, 10, MINUTE_MS)
   return Object.freeze({
@@ -157,8 +160,8 @@ export function resolveOptions(options: DhtOptions): DhtConfig {
     network: text('network', options.network ?? 'xorbit'),
     id: mustBeId(options.id ?? randomBytes(ID_BYTES)),
     client: flag('client', options.client ?? false),
-    storage: options.storage ?? new MemoryStore({ bytesMax: 64 * 2 ** 20, recordsMax: 65_536 }),
-    clock: options.clock ?? systemClock,
+    storage: mustHave('storage', storage, ['list', 'put', 'delete', 'entries', 'removeExpired', 'stats', 'close']),
+    clock: mustHave('clock', options.clock ?? systemClock, ['now', 'wallNow', 'after']),
     randomBytes,
     k: integer('k', options.k ?? 20, 1, 100),
     alpha: integer('alpha', options.alpha ?? 4, 1, 100),
@@ -198,13 +201,20 @@ export function resolveOptions(options: DhtOptions): DhtConfig {
   })
 }
 
-function mustBeTransport(transport: unknown): Transport {
+function mustBeTransport(transport: Transport): Transport {
   const methods = ['start', 'send', 'encodeAddress', 'decodeAddress', 'resolve', 'describe', 'close'] as const
-  const given = transport as Partial<Transport> | undefined | null
-  for (const method of methods) {
-    if (typeof given?.[method] !== 'function') throw new TypeError('transport must be a Transport, for example udp()')
+  mustHave('transport', transport, methods)
+  if (!(transport.maxDatagramBytes >= DATAGRAM_BYTES_MAX)) {
+    throw new RangeError(`transport must carry datagrams of ${DATAGRAM_BYTES_MAX} bytes`)
   }
-  return given as Transport
+  return transport
+}
+
+function mustHave<T>(name: string, given: T, methods: readonly (keyof T & string)[]): T {
+  for (const method of methods) {
+    if (typeof given?.[method] !== 'function') throw new TypeError(`${name} must have a method ${method}`)
+  }
+  return given
 }
 
 function mustBeId(id: unknown): NodeId {

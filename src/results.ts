@@ -44,7 +44,7 @@ export interface PingResult extends Contact {
 export type AppHandler = (
   payload: Uint8Array,
   request: { readonly from: Contact },
-) => Uint8Array | undefined | undefined | Promise<Uint8Array | undefined | undefined>
+) => Uint8Array | undefined | Promise<Uint8Array | undefined>
 
 /** Everything a node counts. */
 export interface DhtStats extends RpcCounters {

@@ -15,11 +15,9 @@ const BUCKETS_MAX = 1024
 export interface AdmissionConfig {
   readonly table: RoutingTable
   readonly clock: Clock
-  /** At most one stranger a full bucket is checked in this time, in ms. */
+  /** At most one stranger and one entry of a full bucket are checked in this time, in ms. */
   readonly fullBucketCheckIntervalMs: number
-  /** All attempts of a call together, in ms. */
-  readonly requestTimeoutMs: number
-  /** A call failed while nobody else answered either. */
+  /** A call to a contact of the table failed while nobody else answered either. */
   onIsolated(): void
   /** The calls go through it; it exists only after the observer that reports to us. */
   rpc(): Rpc
@@ -33,13 +31,16 @@ export class Admission implements CallObserver {
   readonly #config: AdmissionConfig
   /** Addresses with a ping under way. */
   readonly #checking = new Set<Address>()
-  readonly #fullBucketChecked: Recent<true>
+  // One allowance each: if strangers used up both, a dead entry of a full bucket would never be found out.
+  readonly #strangerChecked: Recent<true>
+  readonly #entryChecked: Recent<true>
   #strangersAsked = 0
   #lastAnswerMs = Number.NEGATIVE_INFINITY
 
   constructor(config: AdmissionConfig) {
     this.#config = config
-    this.#fullBucketChecked = new Recent(config.fullBucketCheckIntervalMs, BUCKETS_MAX)
+    this.#strangerChecked = new Recent(config.fullBucketCheckIntervalMs, BUCKETS_MAX)
+    this.#entryChecked = new Recent(config.fullBucketCheckIntervalMs, BUCKETS_MAX)
   }
 
   /** A contact answered: it is alive, and stands where it says. */
@@ -55,16 +56,26 @@ export class Admission implements CallObserver {
     } else if (table.answered(contact) === 'waiting') {
       const oldest = table.leastRecentlySeen(contact.id)
       // Paper 2.2: the least recently seen is pinged; if it is dead, the newcomer has its place.
-      if (oldest && this.#isBucketDue(contact)) this.#check(oldest)
+      if (oldest && this.#isDue(this.#entryChecked, contact)) this.#check(oldest)
     }
   }
 
   /** A call to a contact failed after its resend. */
-  onSilence(callee: Callee): void {
-    const { clock, requestTimeoutMs, table } = this.#config
+  onSilence(callee: Callee, sentAtMs: number): void {
+    const { onIsolated, table } = this.#config
+    if (!callee.id) return
+    if (this.#lastAnswerMs >= sentAtMs) {
+      table.failed(callee.id, callee.address)
+      return
+    }
     // When nobody at all answers, our own network is down: a table emptied by that would be missed afterwards.
-    if (clock.now() - this.#lastAnswerMs >= requestTimeoutMs) this.#config.onIsolated()
-    else if (callee.id) table.failed(callee.id, callee.address)
+    // Of whom we never met the silence tells nothing: a forged request would do to make us join anew.
+    if (table.get(callee.id)?.address === callee.address) onIsolated()
+  }
+
+  /** A contact answered, but with nothing that helps anybody. */
+  onNonsense(contact: Contact): void {
+    this.#config.table.failed(contact.id, contact.address)
   }
 
   /** Nobody waited long enough to learn whether this contact lives, so a ping of its own does. */
@@ -84,7 +95,9 @@ export class Admission implements CallObserver {
     if (flags & Flag.client) return
     const { table } = this.#config
     if (table.get(contact.id)?.address === contact.address) return
-    if (table.hasPlaceFor(contact) || this.#isBucketDue(contact)) this.#ping(contact, true, () => {})
+    if (table.hasPlaceFor(contact) || this.#isDue(this.#strangerChecked, contact)) {
+      this.#ping(contact, true, () => {})
+    }
   }
 
   /** Pings a contact of the table until it has answered or left, or its failures don't count. */
@@ -120,11 +133,11 @@ export class Admission implements CallObserver {
     )
   }
 
-  #isBucketDue(contact: Contact): boolean {
+  #isDue(checked: Recent<true>, contact: Contact): boolean {
     const { clock, table } = this.#config
     const bucket = String(table.bucketIndex(contact.id))
-    if (this.#fullBucketChecked.get(bucket, clock.now())) return false
-    this.#fullBucketChecked.set(bucket, true, clock.now())
+    if (checked.get(bucket, clock.now())) return false
+    checked.set(bucket, true, clock.now())
     return true
   }
 }

@@ -39,6 +39,8 @@ export class Join {
   readonly #running = new Running()
   #attempts = 0
   #isTrying = false
+  /** Bootstrap nodes that answered after the first one. */
+  #late: Contact[] = []
   #cancelRetry: (() => void) | undefined
 
   constructor(node: NodeContext, ownAddress: () => Address | undefined, events: JoinEvents) {
@@ -51,6 +53,7 @@ export class Join {
   attempt(): void {
     if (this.#isTrying || this.#abort.signal.aborted) return
     this.#isTrying = true
+    this.#late = []
     this.#cancelRetry?.()
     this.#cancelRetry = undefined
     const startedAtMs = this.#node.clock.now()
@@ -100,10 +103,15 @@ export class Join {
     const answered = (ended: () => void, error: unknown, from: Contact): void => {
       ended()
       open--
-      if (hasAnswer) return
-      hasAnswer = !error
-      if (hasAnswer) this.#lookUpOwnId(startedAtMs, from)
-      else if (open === 0) this.#lookUpFromTable(startedAtMs, error)
+      if (error) {
+        if (!hasAnswer && open === 0) this.#lookUpFromTable(startedAtMs, error)
+      } else if (hasAnswer) {
+        this.#late.push(from)
+        if (!this.#isTrying) this.#askLate()
+      } else {
+        hasAnswer = true
+        this.#lookUpOwnId([from], (outcome) => this.#finish(outcome, startedAtMs))
+      }
     }
     const params = { target: this.#node.id, skip: 0 }
     for (const address of addresses) {
@@ -118,26 +126,28 @@ export class Join {
   /** No bootstrap address answered; who has found us meanwhile will do. */
   #lookUpFromTable(startedAtMs: number, error: unknown): void {
     if (this.#node.table.size === 0) this.#fail(error)
-    else this.#lookUpOwnId(startedAtMs, undefined)
+    else this.#lookUpOwnId([], (outcome) => this.#finish(outcome, startedAtMs))
   }
 
-  #lookUpOwnId(startedAtMs: number, first: Contact | undefined): void {
+  #lookUpOwnId(bootstrap: readonly Contact[], done: (outcome: LookupOutcome) => void): void {
     const { config, id, table } = this.#node
-    const nearest = table.nearest(id, config.k)
-    // The bootstrap node may have found no place in the table; it is a good beginning all the same.
-    const seeds = first && !table.get(first.id) ? [first, ...nearest] : nearest
+    // A bootstrap node may have found no place in the table; it is a good beginning all the same.
+    const seeds = [...bootstrap.filter((contact) => !table.get(contact.id)), ...table.nearest(id, config.k)]
     this.#running.begin((ended) => {
-      const run = lookUpNodes(
-        this.#node,
-        id,
-        (outcome) => {
-          ended()
-          this.#finish(outcome, startedAtMs)
-        },
-        seeds,
-      )
-      return run.stop
+      const whenDone = (outcome: LookupOutcome): void => {
+        ended()
+        done(outcome)
+      }
+      return lookUpNodes(this.#node, id, whenDone, seeds).stop
     })
+  }
+
+  /** Where the first bootstrap node showed us few others, it may be new itself, and those after it know more. */
+  #askLate(): void {
+    const late = this.#late.splice(0)
+    if (late.length > 0 && this.#node.table.size < this.#node.config.k) {
+      this.#lookUpOwnId(late, (outcome) => this.#explore(outcome))
+    }
   }
 
   #finish(outcome: LookupOutcome, startedAtMs: number): void {
@@ -146,12 +156,18 @@ export class Join {
       this.#fail(undefined)
       return
     }
-    const { clock, config, id, table } = this.#node
+    const { clock, table } = this.#node
     this.#isTrying = false
     this.#attempts = 0
     const elapsedMs = clock.now() - startedAtMs
     log('joined with %d contacts in %d ms', table.size, elapsedMs)
     this.#events.joined({ contacts: table.size, elapsedMs })
+    this.#explore(outcome)
+    this.#askLate()
+  }
+
+  #explore(outcome: LookupOutcome): void {
+    const { config, id } = this.#node
     // With fewer than k nodes all of them were met just now; else our own neighbourhood was (paper 2.3).
     const farthest = outcome.closest[config.k - 1]
     const regions = farthest ? sharedPrefixBits(id, farthest.id) : 0

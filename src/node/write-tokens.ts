@@ -52,12 +52,12 @@ export class WriteTokens {
 
   #rotate(): void {
     const { clock, randomBytes, tokenLifetimeMs } = this.#config
-    const nowMs = clock.now()
-    const ageMs = nowMs - this.#currentSinceMs
-    if (ageMs < tokenLifetimeMs) return
-    this.#previous = ageMs < 2 * tokenLifetimeMs ? this.#current : randomBytes(SECRET_BYTES)
+    const due = Math.floor((clock.now() - this.#currentSinceMs) / tokenLifetimeMs)
+    if (due < 1) return
+    this.#previous = due === 1 ? this.#current : randomBytes(SECRET_BYTES)
     this.#current = randomBytes(SECRET_BYTES)
-    this.#currentSinceMs = nowMs
+    // From when it was due, not from now: else a node that was idle would accept the old secret for longer.
+    this.#currentSinceMs += due * tokenLifetimeMs
   }
 }
 

@@ -28,8 +28,10 @@ export interface CallEvents<R> {
 export interface CallObserver {
   /** A contact answered a call. */
   onAnswer(contact: Contact, flags: number): void
-  /** A call to a contact failed, its resend too. */
-  onSilence(callee: Callee): void
+  /** A call to a contact failed, its resend too. Since `sentAtMs` nothing came of it. */
+  onSilence(callee: Callee, sentAtMs: number): void
+  /** A contact answered with what is no result of the method. */
+  onNonsense(contact: Contact): void
   /** A late call was given up: the callee may be dead. */
   onGivenUp(callee: Callee): void
   /** Another node answered than the one that was asked. */
@@ -69,6 +71,9 @@ interface PendingCall {
 }
 
 const IGNORE = (): void => {}
+
+/** A timer later than this was held up by the process, not by its own grain, in ms. */
+const TIMER_LATE_MS = 3
 
 /** The calls that wait for their answers. */
 export class Calls {
@@ -180,7 +185,7 @@ export class Calls {
     const result = call.method.readResult(message.result)
     if (result === undefined) {
       counters.dropped.malformedResult++
-      observer.onSilence(call.callee)
+      observer.onNonsense(contact)
       this.#fail(call, new DhtError('ERR_MALFORMED_MESSAGE', `${contact.address} sent a malformed result`), contact)
       return
     }
@@ -195,13 +200,20 @@ export class Calls {
     const softMs = roundTrips.softTimeoutMs(call.callee.address, call.sentAtMs)
     const resendMs = Math.min(resendMaxMs, Math.max(resendMinMs, softMs))
     // Soft time-out, resend and hard end follow each other, so one timer at a time is enough.
-    call.cancelTimer = clock.after(softMs, () => {
+    const becomeSlow = (): void => {
       call.cancelTimer = clock.after(resendMs - softMs, () => {
         call.cancelTimer = clock.after(requestTimeoutMs - resendMs, () => this.#timeOut(call))
         if (resend) this.#transmit(call)
       })
       call.slow = true
       call.events.slow?.()
+    }
+    call.cancelTimer = clock.after(softMs, () => {
+      const lateMs = clock.now() - call.sentAtMs - softMs
+      // After a pause of this process timers come before what its socket has received: the pause is ours, so as
+      // much time is added once.
+      if (lateMs < TIMER_LATE_MS) becomeSlow()
+      else call.cancelTimer = clock.after(Math.min(lateMs, softMs), becomeSlow)
     })
   }
 
@@ -215,7 +227,7 @@ export class Calls {
   #timeOut(call: PendingCall): void {
     this.#remove(call)
     this.#config.counters.timeouts++
-    this.#config.observer.onSilence(call.callee)
+    this.#config.observer.onSilence(call.callee, call.sentAtMs)
     this.#fail(call, new DhtError('ERR_TIMEOUT', `${call.callee.address} did not answer`), undefined)
   }
 

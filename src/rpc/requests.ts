@@ -11,7 +11,7 @@ import { Recent } from './recent.js'
 
 /** A request as its handler sees it. */
 export interface IncomingRequest {
-  /** Who asks: nothing of it is proven but what `isProven` says. */
+  /** Who asks, as it says: neither id nor address is proven. */
   readonly from: Contact
   /** The requester's flags. */
   readonly flags: number
@@ -135,7 +135,6 @@ export class Requests {
       refuse('ERR_MALFORMED_MESSAGE', 'malformed parameters')
       return
     }
-    counters.requests++
     this.#handle(served, params, message, from, limitBytes)
     this.#config.onRequest({ id: message.sender, address: from }, message.flags)
   }
@@ -159,6 +158,7 @@ export class Requests {
       }
       this.#replies.set(keptKey, 'pending', clock.now())
     }
+    counters.requests++
     let isAnswered = false
     const answer = (bytes: Uint8Array): void => {
       if (isAnswered) return

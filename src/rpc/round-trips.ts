@@ -42,12 +42,15 @@ export class RoundTrips {
     return this.#estimates.get(address, nowMs)?.smoothedMs
   }
 
-  /** From when on an answer is late, in ms after the request: srtt + 4 rttvar (RFC 6298, 2.3), within the bounds. */
+  /**
+   * From when on an answer is late, in ms after the request: srtt + max(G, 4 rttvar) (RFC 6298, 2.3), within the
+   * bounds. G is the least of them: else, once round trips were steady for a while, the least delay looked like a loss.
+   */
   softTimeoutMs(address: Address, nowMs: number): number {
     const estimate = this.#estimates.get(address, nowMs) ?? this.#pooled
     if (!estimate) return this.#options.softTimeoutFirstMs
-    const timeoutMs = estimate.smoothedMs + 4 * estimate.deviationMs
-    return Math.min(this.#options.softTimeoutMaxMs, Math.max(this.#options.softTimeoutMinMs, timeoutMs))
+    const { softTimeoutMaxMs, softTimeoutMinMs } = this.#options
+    return Math.min(softTimeoutMaxMs, estimate.smoothedMs + Math.max(softTimeoutMinMs, 4 * estimate.deviationMs))
   }
 }
 

@@ -10,6 +10,7 @@ import {
 } from './limits.js'
 import type { Message, RequestMessage, Unreadable } from './message.js'
 import { PROTOCOL_VERSION } from './message.js'
+import { isPlain } from './plain.js'
 import { readArray, readBytes, readId, readInteger } from './shape.js'
 
 /** Messages to bytes and back, for one network. */
@@ -17,10 +18,14 @@ export interface Codec {
   /**
    * The bytes of a message.
    *
-   * @param padToBytes - a request shorter than this is padded to exactly this length
+   * @param padToBytes - a request shorter than this is padded to this length; to 1 to 3 bytes more where 1 to 3 are
+   *   missing, and to 1 more where 260 are
    */
   encode(message: Message, padToBytes?: number): Uint8Array
-  /** Reads a datagram; never throws. What it returns shares no memory with the datagram. */
+  /**
+   * Reads a datagram; never throws. What it returns shares no memory with the datagram, except the elements of
+   * params and results: a method's readers copy those.
+   */
   decode(datagram: Uint8Array): Message | Unreadable
 }
 
@@ -79,19 +84,20 @@ function encodeRequest(network: Uint8Array, message: RequestMessage, padToBytes:
   const plain = packr.pack(fields)
   const missing = padToBytes - plain.length
   if (missing <= 0) return plain
-  // The map of one entry costs 4 bytes beside up to 255 bytes of padding, 5 beside more.
-  const paddingBytes = missing <= 4 + 255 ? Math.max(0, missing - 4) : missing - 5
+  // The map of one entry costs 4 bytes beside up to 255 bytes of padding, 5 beside more; so 260 can't be met.
+  const paddingBytes = missing <= 4 + 255 ? Math.max(0, missing - 4) : Math.max(256, missing - 5)
   fields.push(new Map([[EXT_PADDING, new Uint8Array(paddingBytes)]]))
   return packr.pack(fields)
 }
 
 function decode(network: Uint8Array, datagram: Uint8Array): Message | Unreadable {
   if (datagram.length > DATAGRAM_BYTES_MAX) return { type: 'unreadable', reason: 'oversize' }
+  if (!isPlain(datagram)) return { type: 'unreadable', reason: 'undecodable' }
   let decoded: unknown
   try {
     decoded = packr.unpack(datagram)
   } catch {
-    // msgpackr throws Error, RangeError, TypeError and SyntaxError for hostile bytes.
+    // For example a stack too small for what is nested in each other.
     return { type: 'unreadable', reason: 'undecodable' }
   }
   const fields = readArray(decoded, 4)
@@ -130,7 +136,8 @@ function readMessage(fields: readonly unknown[], tid: Uint8Array): Message | und
 
 function readMethod(value: unknown): number | string | undefined {
   if (typeof value === 'string') {
-    return value.length > 0 && value.length <= METHOD_NAME_BYTES_MAX ? value : undefined
+    const { length } = new TextEncoder().encode(value)
+    return length > 0 && length <= METHOD_NAME_BYTES_MAX ? value : undefined
   }
   return readInteger(value, 0xffff)
 }

@@ -1,0 +1,142 @@
+import { describe, expect, test } from 'vitest'
+import { createDht } from '../../src/index.js'
+import type { DhtOptions } from '../../src/options.js'
+import { resolveOptions } from '../../src/options.js'
+import { MemoryStore } from '../../src/storage/index.js'
+import { Simulator } from '../../src/testing/index.js'
+
+const { transport } = new Simulator({ seed: 'options' }).host()
+const HOUR_MS = 3_600_000
+
+const INTEGERS: Record<string, readonly [min: number, max: number]> = {
+  k: [1, 100],
+  alpha: [1, 100],
+  requestTimeoutMs: [10, 60_000],
+  valueLifetimeMs: [1000, 48 * HOUR_MS],
+  refreshIntervalMs: [1000, 24 * HOUR_MS],
+  bootstrapRetryMs: [10, 60_000],
+  requestsPerSecondMax: [1, 1_000_000],
+}
+
+function resolve(options: Record<string, unknown>): unknown {
+  return resolveOptions({ transport, ...options } as DhtOptions)
+}
+
+describe('a wrong option is told at once', () => {
+  const wrong: [string, Record<string, unknown>, typeof TypeError | typeof RangeError][] = [
+    ...Object.entries(INTEGERS).flatMap(([name, [min, max]]): typeof wrong => [
+      ...['5', {}, true, 5n].map((value): (typeof wrong)[number] => [name, { [name]: value }, TypeError]),
+      ...[min - 1, max + 1, min + 0.5, Number.NaN, Number.POSITIVE_INFINITY].map((value): (typeof wrong)[number] => [
+        name,
+        { [name]: value },
+        RangeError,
+      ]),
+    ]),
+    ...[undefined, null, {}, 'udp', () => {}].map((value): (typeof wrong)[number] => [
+      'transport',
+      { transport: value },
+      TypeError,
+    ]),
+    ...['9.9.9.9:9', [7], { 0: 'a' }, [undefined]].map((value): (typeof wrong)[number] => [
+      'bootstrap',
+      { bootstrap: value },
+      TypeError,
+    ]),
+    ['network', { network: 7 }, TypeError],
+    ['network', { network: '' }, RangeError],
+    ['id', { id: 'id' }, TypeError],
+    ['id', { id: [1, 2, 3] }, TypeError],
+    ['id', { id: new Uint8Array(31) }, RangeError],
+    ['id', { id: new Uint8Array(33) }, RangeError],
+    ['client', { client: 1 }, TypeError],
+    ['client', { client: 'no' }, TypeError],
+    ['storage', { storage: {} }, TypeError],
+    ['storage', { storage: new Map() }, TypeError],
+    ['clock', { clock: { now: () => 0 } }, TypeError],
+    ['randomBytes', { randomBytes: 7 }, TypeError],
+    ['id', { randomBytes: () => new Uint8Array(8) }, RangeError],
+    ['limitedScopes', { limitedScopes: 'public' }, TypeError],
+    ['limitedScopes', { limitedScopes: ['world'] }, RangeError],
+    ['bootstap', { bootstap: [] }, TypeError],
+    ['port', { port: 7400 }, TypeError],
+  ]
+
+  test.each(wrong)('%s: %o', (name, options, error) => {
+    expect(() => resolve(options)).toThrow(error)
+    // The message names the option.
+    expect(() => resolve(options)).toThrow(name)
+    expect(() => createDht({ transport, ...options } as DhtOptions)).toThrow(error)
+  })
+
+  test.each([undefined, null, 7, 'udp'])('options that are %s', (options) => {
+    expect(() => createDht(options as never)).toThrow(TypeError)
+  })
+
+  test('a transport that can not carry the longest datagram', () => {
+    const short = new Proxy(transport, {
+      get(target, property) {
+        if (property === 'maxDatagramBytes') return 1199
+        const value: unknown = Reflect.get(target, property)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    expect(() => resolve({ transport: short })).toThrow(RangeError)
+  })
+})
+
+test.each(Object.entries(INTEGERS))('%s takes its least and its greatest value', (name, [min, max]) => {
+  for (const value of [min, max]) expect(() => resolve({ [name]: value })).not.toThrow()
+})
+
+test('the defaults are those that are documented', () => {
+  const config = resolveOptions({ transport })
+  expect(config).toMatchObject({
+    bootstrap: [],
+    network: 'xorbit',
+    client: false,
+    k: 20,
+    alpha: 4,
+    requestTimeoutMs: 2000,
+    valueLifetimeMs: 24 * HOUR_MS,
+    valueLifetimeMaxMs: 48 * HOUR_MS,
+    refreshIntervalMs: HOUR_MS,
+    bootstrapRetryMinMs: 1000,
+    bootstrapRetryMaxMs: 60_000,
+    requestsPerSecondMax: 256,
+    requestsBurstMax: 512,
+    limitedScopes: ['public'],
+  })
+  expect(config.storage).toBeInstanceOf(MemoryStore)
+  expect(config.id).toHaveLength(32)
+  expect(resolveOptions({ transport }).id).not.toEqual(config.id)
+})
+
+test('an option that is undefined is one that was not given', () => {
+  const names = [...Object.keys(INTEGERS), 'bootstrap', 'network', 'client', 'limitedScopes']
+  const given = resolve(Object.fromEntries(names.map((name) => [name, undefined])))
+  const id = new Uint8Array(32)
+  expect({ ...(given as object), id, storage: 0 }).toEqual({ ...resolveOptions({ transport }), id, storage: 0 })
+})
+
+test('the config is frozen and shares no array with what was given', () => {
+  const options = { transport, bootstrap: ['9.9.9.9:9'], id: new Uint8Array(32), limitedScopes: ['private' as const] }
+  const config = resolveOptions(options)
+  options.bootstrap.push('8.8.8.8:8')
+  options.id.fill(7)
+  options.limitedScopes.pop()
+  expect(config.bootstrap).toEqual(['9.9.9.9:9'])
+  expect(config.id).toEqual(new Uint8Array(32))
+  expect(config.limitedScopes).toEqual(['private'])
+  for (const part of [config, config.bootstrap, config.limitedScopes]) expect(Object.isFrozen(part)).toBe(true)
+})
+
+test('the waits of a call fit into its time-out, however short that is', () => {
+  for (const requestTimeoutMs of [10, 15, 100, 2000, 60_000]) {
+    const config = resolveOptions({ transport, requestTimeoutMs })
+    expect(config.softTimeoutMinMs).toBeLessThanOrEqual(config.softTimeoutFirstMs)
+    expect(config.softTimeoutFirstMs).toBeLessThanOrEqual(config.softTimeoutMaxMs)
+    expect(config.softTimeoutMaxMs).toBeLessThanOrEqual(config.resendMaxMs)
+    expect(config.resendMinMs).toBeLessThanOrEqual(config.resendMaxMs)
+    expect(config.resendMaxMs).toBeLessThan(requestTimeoutMs)
+  }
+})

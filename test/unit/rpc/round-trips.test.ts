@@ -1,0 +1,61 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { RoundTrips } from '../../../src/rpc/round-trips.js'
+
+const OPTIONS = { softTimeoutMinMs: 10, softTimeoutMaxMs: 1_000, softTimeoutFirstMs: 300 }
+
+test('an answer is late after 300 ms until a round trip was measured', () => {
+  expect(new RoundTrips(OPTIONS).softTimeoutMs('a', 0)).toBe(300)
+})
+
+test('after one round trip an answer is late after three times as long', () => {
+  const roundTrips = new RoundTrips(OPTIONS)
+  roundTrips.measured('a', 50, 0)
+  expect(roundTrips.softTimeoutMs('a', 0)).toBe(150)
+  expect(roundTrips.smoothedMs('a', 0)).toBe(50)
+})
+
+test('a contact that was never measured is judged by the pooled round trip', () => {
+  const roundTrips = new RoundTrips(OPTIONS)
+  roundTrips.measured('a', 50, 0)
+  roundTrips.measured('b', 100, 0)
+  // RFC 6298: rttvar = 3/4 * 25 + 1/4 * 50, srtt = 7/8 * 50 + 1/8 * 100.
+  expect(roundTrips.softTimeoutMs('c', 0)).toBe(56.25 + 4 * 31.25)
+  expect(roundTrips.softTimeoutMs('a', 0)).toBe(150)
+  expect(roundTrips.softTimeoutMs('b', 0)).toBe(300)
+  expect(roundTrips.smoothedMs('c', 0)).toBeUndefined()
+})
+
+test('a round trip is forgotten after an hour, the pooled one is not', () => {
+  const roundTrips = new RoundTrips(OPTIONS)
+  roundTrips.measured('a', 20, 0)
+  roundTrips.measured('b', 200, 0)
+  expect(roundTrips.smoothedMs('a', 3_600_000)).toBe(20)
+  expect(roundTrips.smoothedMs('a', 3_600_001)).toBeUndefined()
+  expect(roundTrips.softTimeoutMs('a', 3_600_001)).toBe(42.5 + 4 * 52.5)
+})
+
+test('what is remembered of addresses is bounded: the one measured longest ago goes', () => {
+  const roundTrips = new RoundTrips(OPTIONS)
+  for (let i = 0; i <= 4096; i++) roundTrips.measured(`address ${i}`, 20, i)
+  expect(roundTrips.smoothedMs('address 0', 4096)).toBeUndefined()
+  expect(roundTrips.smoothedMs('address 1', 4096)).toBe(20)
+})
+
+test('the soft time-out stays within its bounds, whatever was measured, and 10 ms above a steady round trip', () => {
+  const measured = fc.array(fc.tuple(fc.constantFrom('a', 'b'), fc.double({ min: 0, max: 1e6, noNaN: true })))
+  fc.assert(
+    fc.property(measured, fc.double({ min: 11, max: 999, noNaN: true }), (all, steadyMs) => {
+      const roundTrips = new RoundTrips(OPTIONS)
+      for (const [address, ms] of all) {
+        roundTrips.measured(address, ms, 0)
+        for (const other of ['a', 'b', 'c']) {
+          expect(roundTrips.softTimeoutMs(other, 0)).toBeGreaterThanOrEqual(10)
+          expect(roundTrips.softTimeoutMs(other, 0)).toBeLessThanOrEqual(1_000)
+        }
+      }
+      for (let i = 0; i < 400; i++) roundTrips.measured('a', steadyMs, 0)
+      expect(roundTrips.softTimeoutMs('a', 0)).toBeCloseTo(Math.min(1_000, steadyMs + 10), 3)
+    }),
+  )
+})
