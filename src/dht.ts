@@ -10,7 +10,7 @@ import {
 } from './arguments.js'
 import { DhtError } from './errors.js'
 import type { DhtEvents, Listener } from './events.js'
-import { Events } from './events.js'
+import { EVENT_NAMES, Events } from './events.js'
 import type { Address, Contact, NodeId } from './keyspace/index.js'
 import type { Costs, NodeContext } from './node/index.js'
 import {
@@ -46,7 +46,7 @@ export class Dht implements AsyncDisposable {
   readonly #node: NodeContext
   readonly #join: Join
   readonly #upkeep: Upkeep
-  readonly #events = new Events<DhtEvents>()
+  readonly #events = new Events<DhtEvents>(EVENT_NAMES)
   readonly #operations = new Operations()
   #state: State = 'new'
   #address: Address | undefined
@@ -316,6 +316,7 @@ export class Dht implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#state = 'closed'
+    this.#node.rpc.mute()
     this.#join.stop()
     this.#upkeep.stop()
     this.#operations.giveUpAll(new DhtError('ERR_CLOSED', 'the node was closed'))

@@ -27,23 +27,38 @@ export interface DhtEvents {
   closed: undefined
 }
 
+/** The names of all events. */
+export const EVENT_NAMES: readonly (keyof DhtEvents)[] = [
+  'joined',
+  'bootstrapFailed',
+  'contactAdded',
+  'contactRemoved',
+  'handlerFailed',
+  'closed',
+]
+
 /** Takes an event. What it throws is reported as an uncaught exception, after the node's own work is done. */
 export type Listener<T> = (event: T) => void
 
 /** Typed events. */
 export class Events<Map> {
-  readonly #listeners = new globalThis.Map<keyof Map, Set<Listener<never>>>()
+  readonly #listeners: ReadonlyMap<keyof Map, Set<Listener<never>>>
+
+  constructor(names: readonly (keyof Map)[]) {
+    this.#listeners = new globalThis.Map(names.map((name) => [name, new Set()]))
+  }
 
   /**
    * Calls the listener at each event from now on.
    *
    * @returns ends that
+   * @throws TypeError when there is no such event, or the listener is no function
    */
   on<K extends keyof Map>(event: K, listener: Listener<Map[K]>): () => void {
     if (typeof listener !== 'function') throw new TypeError('the listener must be a function')
     const own: Listener<Map[K]> = (value) => listener(value)
-    const listeners = this.#listeners.get(event) ?? new Set()
-    this.#listeners.set(event, listeners)
+    const listeners = this.#listeners.get(event)
+    if (listeners === undefined) throw new TypeError(`there is no event ${String(event)}`)
     listeners.add(own as Listener<never>)
     return () => {
       listeners.delete(own as Listener<never>)

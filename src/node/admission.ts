@@ -1,3 +1,4 @@
+import type { DhtError } from '../errors.js'
 import type { Address, Contact } from '../keyspace/index.js'
 import type { Clock } from '../platform/clock.js'
 import type { RoutingTable, TableEntry } from '../routing/index.js'
@@ -17,7 +18,7 @@ export interface AdmissionConfig {
   readonly clock: Clock
   /** At most one stranger and one entry of a full bucket are checked in this time, in ms. */
   readonly fullBucketCheckIntervalMs: number
-  /** A call to a contact of the table failed while nobody else answered either. */
+  /** Nobody of the table answers: we are cut off, or they are all gone. */
   onIsolated(): void
   /** The calls go through it; it exists only after the observer that reports to us. */
   rpc(): Rpc
@@ -34,6 +35,8 @@ export class Admission implements CallObserver {
   // One allowance each: if strangers used up both, a dead entry of a full bucket would never be found out.
   readonly #strangerChecked: Recent<true>
   readonly #entryChecked: Recent<true>
+  /** Contacts that were silent while nobody answered, by address. */
+  readonly #suspects = new Map<Address, Callee>()
   #strangersAsked = 0
   #lastAnswerMs = Number.NEGATIVE_INFINITY
 
@@ -62,15 +65,11 @@ export class Admission implements CallObserver {
 
   /** A call to a contact failed after its resend. */
   onSilence(callee: Callee, sentAtMs: number): void {
-    const { onIsolated, table } = this.#config
+    const { table } = this.#config
     if (!callee.id) return
-    if (this.#lastAnswerMs >= sentAtMs) {
-      table.failed(callee.id, callee.address)
-      return
-    }
-    // When nobody at all answers, our own network is down: a table emptied by that would be missed afterwards.
+    if (this.#lastAnswerMs >= sentAtMs) table.failed(callee.id, callee.address)
     // Of whom we never met the silence tells nothing: a forged request would do to make us join anew.
-    if (table.get(callee.id)?.address === callee.address) onIsolated()
+    else if (table.get(callee.id)?.address === callee.address) this.#suspect(callee)
   }
 
   /** A contact answered, but with nothing that helps anybody. */
@@ -100,13 +99,38 @@ export class Admission implements CallObserver {
     }
   }
 
-  /** Pings a contact of the table until it has answered or left, or its failures don't count. */
+  /** Pings a contact of the table until it has answered or left, or its silence does not count. */
   #check(contact: TableEntry): void {
     const failuresBefore = contact.failures
     this.#ping(contact, false, () => {
       const entry = this.#config.table.get(contact.id)
       if (entry && entry.address === contact.address && entry.failures > failuresBefore) this.#check(entry)
     })
+  }
+
+  /**
+   * A contact was silent, and everybody else too: is it dead, or are we cut off? Whoever answered last tells. A
+   * table that emptied while our own network was down would be missed afterwards.
+   */
+  #suspect(callee: Callee): void {
+    const isAsked = this.#suspects.size > 0
+    this.#suspects.set(callee.address, callee)
+    if (isAsked) return
+    const { clock, rpc, table } = this.#config
+    const [witness] = table
+      .entries()
+      .filter(({ address }) => address !== callee.address)
+      .sort((a, b) => b.lastSeenMs - a.lastSeenMs)
+    const askedAtMs = clock.now()
+    const done = (error?: DhtError): void => {
+      const suspects = [...this.#suspects.values()]
+      this.#suspects.clear()
+      if (error?.code === 'ERR_CLOSED') return
+      if (this.#lastAnswerMs < askedAtMs) this.#config.onIsolated()
+      else for (const suspect of suspects) this.onGivenUp(suspect)
+    }
+    if (witness) rpc().call(PING, witness, {}, { done })
+    else done()
   }
 
   /** Pings, unless a ping to that address is under way. A stranger's is not resent, to keep the reflection limit. */

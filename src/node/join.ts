@@ -35,10 +35,10 @@ export class Join {
   readonly #node: NodeContext
   readonly #ownAddress: () => Address | undefined
   readonly #events: JoinEvents
-  readonly #abort = new AbortController()
   readonly #running = new Running()
   #attempts = 0
   #isTrying = false
+  #isStopped = false
   /** Bootstrap nodes that answered after the first one. */
   #late: Contact[] = []
   #cancelRetry: (() => void) | undefined
@@ -51,7 +51,7 @@ export class Join {
 
   /** Tries now, unless an attempt is under way. */
   attempt(): void {
-    if (this.#isTrying || this.#abort.signal.aborted) return
+    if (this.#isTrying || this.#isStopped) return
     this.#isTrying = true
     this.#late = []
     this.#cancelRetry?.()
@@ -71,21 +71,24 @@ export class Join {
   /** Stops for good. */
   stop(): void {
     this.#cancelRetry?.()
-    this.#abort.abort(new DhtError('ERR_CLOSED', 'the node was closed'))
+    this.#isStopped = true
     this.#running.cancelAll()
   }
 
   async #resolveBootstrap(): Promise<Address[]> {
     const { config, transport } = this.#node
-    const signal = this.#abort.signal
     const resolved = await Promise.all(
-      config.bootstrap.map((name) =>
-        transport.resolve(name, { signal }).catch((error: unknown) => {
+      config.bootstrap.map(async (name) => {
+        // A signal each: many listeners on one would look like a leak.
+        const abort = new AbortController()
+        try {
+          return await this.#running.during(transport.resolve(name, { signal: abort.signal }), () => abort.abort())
+        } catch (error) {
           if (error instanceof TypeError) throw error
           log('%s does not resolve: %o', name, error)
           return []
-        }),
-      ),
+        }
+      }),
     )
     const own = this.#ownAddress()
     return [...new Set(resolved.flat())].filter((address) => address !== own)
@@ -93,7 +96,7 @@ export class Join {
 
   /** Asks all bootstrap addresses at once; the first answer starts the lookup, the others feed the table. */
   #greet(addresses: readonly Address[], startedAtMs: number): void {
-    if (this.#abort.signal.aborted) return
+    if (this.#isStopped) return
     let open = addresses.length
     let hasAnswer = false
     if (open === 0) {
@@ -151,7 +154,7 @@ export class Join {
   }
 
   #finish(outcome: LookupOutcome, startedAtMs: number): void {
-    if (this.#abort.signal.aborted) return
+    if (this.#isStopped) return
     if (outcome.answered === 0) {
       this.#fail(undefined)
       return
@@ -179,7 +182,7 @@ export class Join {
   }
 
   #fail(cause: unknown): void {
-    if (this.#abort.signal.aborted) return
+    if (this.#isStopped) return
     const { clock, config, randomBytes } = this.#node
     this.#isTrying = false
     const pauseMs = Math.min(config.bootstrapRetryMaxMs, config.bootstrapRetryMinMs * 2 ** this.#attempts++)

@@ -18,6 +18,12 @@ export class Running {
     if (!hasEnded) this.#cancels.add(cancel)
   }
 
+  /** Waits for a promise; `cancel` is called if all is cancelled meanwhile. */
+  during<T>(work: Promise<T>, cancel: () => void): Promise<T> {
+    this.#cancels.add(cancel)
+    return work.finally(() => this.#cancels.delete(cancel))
+  }
+
   /** Cancels all of it. */
   cancelAll(): void {
     const cancels = [...this.#cancels]

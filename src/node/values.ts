@@ -96,12 +96,12 @@ export function putRecord(
     token: (contact, token) => tokens.set(mapKey(contact.id), token),
     done(outcome) {
       const holders = outcome.closest
-      keepOwnCopy(node, key, kind, record, lifetimeMs, holders)
       cancelStores = storeAt(node, holders, tokens, { key, kind, record, lifetimeMs }, (storedAt, messages, cause) => {
         if (storedAt.length === 0) {
           const error = holders.length === 0 ? inconclusive(outcome) : undefined
           return done(error ?? new DhtError('ERR_NOT_STORED', 'no node stored the record', { cause }), undefined)
         }
+        keepOwnCopy(node, key, kind, record, lifetimeMs, holders)
         const elapsedMs = node.clock.now() - startedAtMs
         done(undefined, { storedAt, hops: outcome.hops, messages: outcome.messages + messages, elapsedMs })
       })

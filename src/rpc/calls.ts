@@ -62,7 +62,8 @@ interface PendingCall {
   readonly key: string
   readonly method: Method<unknown, unknown>
   readonly callee: Callee
-  readonly bytes: Uint8Array
+  /** Encodes the request: anew for a resend, because what was sent is the transport's. */
+  readonly encode: () => Uint8Array
   readonly events: CallEvents<unknown>
   readonly sentAtMs: number
   attempts: number
@@ -105,10 +106,16 @@ export class Calls {
     if (this.#closed) return answerAtOnce(new DhtError('ERR_CLOSED', 'the node is closed'))
     const { id, flags } = this.#config.identity()
     const tid = this.#config.randomBytes(TID_BYTES)
-    const bytes = codec.encode(
-      { type: 'request', tid, flags, sender: id, method: method.code, params: method.writeParams(params) },
-      method.paddedBytes,
-    )
+    const request = {
+      type: 'request',
+      tid,
+      flags,
+      sender: id,
+      method: method.code,
+      params: method.writeParams(params),
+    } as const
+    const encode = (): Uint8Array => codec.encode(request, method.paddedBytes)
+    const bytes = encode()
     if (bytes.length > DATAGRAM_BYTES_MAX) {
       return answerAtOnce(new DhtError('ERR_VALUE_TOO_LARGE', `the request would take ${bytes.length} bytes`))
     }
@@ -116,7 +123,7 @@ export class Calls {
       key: mapKey(tid),
       method: method as Method<unknown, unknown>,
       callee,
-      bytes,
+      encode,
       events: events as CallEvents<unknown>,
       sentAtMs: clock.now(),
       attempts: 0,
@@ -126,7 +133,7 @@ export class Calls {
     this.#pending.set(call.key, call)
     counters.calls++
     this.#arm(call, resend)
-    this.#transmit(call)
+    this.#transmit(call, bytes)
     return () => this.#cancel(call)
   }
 
@@ -203,7 +210,7 @@ export class Calls {
     const becomeSlow = (): void => {
       call.cancelTimer = clock.after(resendMs - softMs, () => {
         call.cancelTimer = clock.after(requestTimeoutMs - resendMs, () => this.#timeOut(call))
-        if (resend) this.#transmit(call)
+        if (resend) this.#transmit(call, call.encode())
       })
       call.slow = true
       call.events.slow?.()
@@ -217,10 +224,10 @@ export class Calls {
     })
   }
 
-  #transmit(call: PendingCall): void {
+  #transmit(call: PendingCall, bytes: Uint8Array): void {
     if (call.attempts > 0) this.#config.counters.resends++
     call.attempts++
-    this.#config.send(call.callee.address, call.bytes)
+    this.#config.send(call.callee.address, bytes)
     call.events.sent?.()
   }
 

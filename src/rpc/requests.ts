@@ -153,7 +153,7 @@ export class Requests {
       const kept = this.#replies.get(keptKey, clock.now())
       if (kept !== undefined) {
         counters.dropped.duplicate++
-        if (kept !== 'pending') this.#send(from, kept, limitBytes)
+        if (kept !== 'pending') this.#send(from, kept.slice(), limitBytes)
         return
       }
       this.#replies.set(keptKey, 'pending', clock.now())
@@ -163,7 +163,8 @@ export class Requests {
     const answer = (bytes: Uint8Array): void => {
       if (isAnswered) return
       isAnswered = true
-      if (served.once) this.#replies.set(keptKey, bytes, clock.now())
+      // A copy, here and for the resend: what is sent is the transport's.
+      if (served.once) this.#replies.set(keptKey, bytes.slice(), clock.now())
       this.#send(from, bytes, limitBytes)
     }
     const request: IncomingRequest = {

@@ -33,7 +33,7 @@ export class Rpc {
   readonly #calls: Calls
   readonly #requests: Requests
   readonly #roundTrips: RoundTrips
-  #closed = false
+  #isMuted = false
 
   constructor(config: RpcConfig) {
     this.#config = config
@@ -51,7 +51,7 @@ export class Rpc {
 
   /** Takes in a datagram. */
   receive(from: Address, datagram: Uint8Array): void {
-    if (this.#closed) return
+    if (this.#isMuted) return
     const { counters } = this
     counters.datagramsReceived++
     counters.bytesReceived += datagram.length
@@ -89,15 +89,19 @@ export class Rpc {
     return this.#requests.serves(code)
   }
 
-  /** Ends all pending calls with `ERR_CLOSED`; nothing is sent or taken in any more. */
+  /** From now on nothing is sent or taken in: first of all when the node closes, as what is cancelled then may ask. */
+  mute(): void {
+    this.#isMuted = true
+  }
+
+  /** Ends all pending calls with `ERR_CLOSED`. */
   close(): void {
-    if (this.#closed) return
-    this.#closed = true
+    this.mute()
     this.#calls.close(new DhtError('ERR_CLOSED', 'the node was closed'))
   }
 
   #send(to: Address, bytes: Uint8Array): void {
-    if (this.#closed) return
+    if (this.#isMuted) return
     this.counters.datagramsSent++
     this.counters.bytesSent += bytes.length
     this.#config.transport.send(to, bytes)

@@ -105,11 +105,10 @@ describe('a forged reply', () => {
 describe('values', () => {
   test('whose hash is not the key are never returned: get goes on and finds an honest copy', async () => {
     const simulator = simulation()
-    const nodes = await openNetwork(simulator, 30, { k: 4 })
+    const nodes = await openNetwork(simulator, 26)
     const value = Uint8Array.of(1, 2, 3)
     const { key, storedAt } = await simulator.run(() => nodes[3]!.dht.put(value))
-    const holders = new Set(storedAt.map(({ address }) => address))
-    const reader = nodes.find(({ address, dht }) => !holders.has(address) && dht.stats().storage.records === 0)!
+    const reader = nodes.find(({ dht }) => dht.stats().storage.records === 0)!
     const { record: lie } = encodeImmutable(Uint8Array.of(6, 6, 6))
     for (let i = 0; i < 3; i++) {
       const liar = await RawPeer.on(simulator.host(), beside(key, i + 1))
@@ -128,9 +127,12 @@ describe('values', () => {
       for (const { address } of nodes) liar.ask(address, PING, {})
     }
     await simulator.advance(5_000)
+    // The nearest of the honest holders are gone, so that the liars are asked first.
+    const nearest = new Set(storedAt.slice(0, 10).map(({ address }) => address))
+    for (const { host } of nodes) if (nearest.has(host.address)) host.kill()
     const found = await simulator.run(() => reader.dht.get(key))
     expect(found?.value).toEqual(value)
-    expect(reader.dht.stats().invalidRecords).toBeGreaterThan(0)
+    expect(reader.dht.stats().invalidRecords).toBe(9)
   })
 
   test('that only liars have are not there', async () => {
@@ -298,7 +300,8 @@ describe('a flood of requests from strangers that never answer', () => {
     for (let round = 0; round < 90; round++) {
       for (const stranger of strangers) {
         const id = region(node.dht.id, simulator.random.bytes(32))
-        stranger.ask(node.address, round % 2 ? PING : FIND_NODE, { target: id, skip: 0 } as never, { id })
+        if (round % 2) stranger.ask(node.address, PING, {}, { id })
+        else stranger.ask(node.address, FIND_NODE, { target: id, skip: 0 }, { id })
       }
       await simulator.advance(2_000)
       atOnceMost = Math.max(atOnceMost, node.dht.stats().pendingCalls)
@@ -324,16 +327,20 @@ describe('a flood of requests from strangers that never answer', () => {
 })
 
 describe('a poisoned FIND_NODE reply', () => {
-  async function poisoned(
-    contactsOf: (host: SimulatedHost, target: Uint8Array, dhtId: Uint8Array) => Uint8Array,
-    k = 20,
-  ) {
+  interface Scene {
+    readonly simulator: Simulator
+    readonly host: SimulatedHost
+    readonly target: Uint8Array
+    readonly ownId: Uint8Array
+  }
+
+  async function poisoned(contactsOf: (scene: Scene) => Uint8Array, k = 20) {
     const simulator = simulation()
     const nodes = await openNetwork(simulator, 8, { k })
     const victim = nodes[2]!
     const [evil] = await befriend(simulator, victim.dht, 1)
     const target = evil!.id
-    const contacts = contactsOf(victim.host, target, victim.dht.id)
+    const contacts = contactsOf({ simulator, host: victim.host, target, ownId: victim.dht.id })
     expect(contacts.length).toBeLessThan(1_120)
     evil!.onRequest = (request, from) => answerHonestly(evil!, request, from, contacts)
     const sent = watch(simulator, victim.address)
@@ -346,15 +353,15 @@ describe('a poisoned FIND_NODE reply', () => {
   const many = Array.from({ length: 28 }, (_, i) => i)
 
   test('makes us ask at most 2k of those that it names', async () => {
-    const { strangers } = await poisoned((host, target) => {
-      const simulated = new Simulator({ seed: 9 })
-      expect(simulated.seed).toBe('9')
+    const { strangers } = await poisoned(({ host, simulator, target }) => {
+      const hosts = many.map((i) => simulator.host({ address: `41.77.${i}.1:1` }))
       return packed(
         host,
-        many.map((i) => ({ id: beside(target, i + 1), address: `41.77.${i}.1:1` })),
+        hosts.map(({ address }, i) => ({ id: beside(target, i + 1), address })),
       )
     }, 3)
-    expect(strangers).toEqual([])
+    expect(strangers.length).toBeGreaterThan(0)
+    expect(strangers.length).toBeLessThanOrEqual(6)
   })
 
   test('that names one address under many ids makes us ask there once a lookup', async () => {
@@ -379,22 +386,23 @@ describe('a poisoned FIND_NODE reply', () => {
 
   test('that names ourselves or places that nobody can be at makes us send nothing there', async () => {
     const at = (a: number, b: number, c: number, d: number, port = 7400) => [4, a, b, c, d, port >> 8, port & 0xff]
-    const { strangers, found, sent, victim } = await poisoned((host, target, ownId) => {
+    const { simulator, strangers, found, sent, victim } = await poisoned(({ simulator, host, target, ownId }) => {
       const own = host.transport.encodeAddress(host.address)
       const places = [at(0, 0, 0, 0), at(255, 255, 255, 255), at(224, 0, 0, 1), at(41, 1, 1, 1, 0), at(127, 0, 0, 1)]
       places.push(at(10, 0, 0, 1), at(192, 168, 1, 1), at(172, 16, 0, 1), at(169, 254, 0, 1))
+      for (const place of places.slice(4)) simulator.host({ address: `${place.slice(1, 5).join('.')}:7400` })
       const named = places.map((place, i) => [...beside(target, i + 1), ...place])
       return Uint8Array.from([...ownId, ...own, ...named.flat()])
     })
     expect(strangers).toEqual([])
     expect(sent.has(victim.address)).toBe(false)
-    expect(victim.dht.stats().transport).toMatchObject({ sendErrorTooLong: 0 })
+    expect(simulator.stats.unreachable).toBe(0)
     expect(found.closest).toHaveLength(8)
   })
 
   test('that names the farthest of all, or one /24 alone, keeps no honest node from being found', async () => {
     for (const far of [true, false]) {
-      const { found, nodes, victim } = await poisoned((host, target) => {
+      const { found, nodes, victim } = await poisoned(({ host, target }) => {
         const flipped = target.map((byte) => byte ^ 0xff)
         return packed(
           host,
@@ -407,7 +415,7 @@ describe('a poisoned FIND_NODE reply', () => {
   })
 
   test('that is cut short or holds rubbish counts for what can be read of it', async () => {
-    const { found } = await poisoned((host, target) =>
+    const { found } = await poisoned(({ host, target }) =>
       packed(host, [{ id: beside(target), address: '41.99.9.9:1' }]).fill(77, 32, 33),
     )
     expect(found.closest).toHaveLength(8)
@@ -495,10 +503,10 @@ describe('a bad time', () => {
     for (let i = 0; i < 5; i++) await openNode(simulator, { bootstrap: [first.address] })
     // It notices at the latest when it refreshes.
     await simulator.advance(80 * MINUTE_MS)
-    expect(dht.contacts().length).toBeGreaterThanOrEqual(6)
+    expect(dht.contacts()).toHaveLength(6)
+    expect(dht.stats().calls).toBeLessThan(200)
     const found = await simulator.run(() => dht.findNode(dht.id))
     expect(found.closest).toHaveLength(6)
-    expect(found.closest[0]?.id).toBeDefined()
     expect(dht.stats().isJoined).toBe(true)
   })
 

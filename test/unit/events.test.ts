@@ -11,7 +11,7 @@ afterEach(() => {
 })
 
 test('an event reaches each of its listeners in the order of their coming, and no other event’s', () => {
-  const events = new Events<Named>()
+  const events = new Events<Named>(['one', 'two'])
   const seen: unknown[] = []
   events.on('one', (value) => seen.push(['first', value]))
   events.on('two', (value) => seen.push(['other', value]))
@@ -24,7 +24,7 @@ test('an event reaches each of its listeners in the order of their coming, and n
 })
 
 test('a listener that was added twice is called twice, and each un-subscriber ends one of them', () => {
-  const events = new Events<Named>()
+  const events = new Events<Named>(['one', 'two'])
   const seen: number[] = []
   const listener = (value: number): void => {
     seen.push(value)
@@ -39,7 +39,7 @@ test('a listener that was added twice is called twice, and each un-subscriber en
 })
 
 test('a listener may be added or ended while an event is told: that counts from the next one on', () => {
-  const events = new Events<Named>()
+  const events = new Events<Named>(['one', 'two'])
   const seen: string[] = []
   const off = events.on('one', () => {
     seen.push('first')
@@ -56,7 +56,7 @@ test('a listener may be added or ended while an event is told: that counts from 
 test('what a listener throws reaches neither who emits nor the other listeners, and is thrown on its own', () => {
   const later: (() => void)[] = []
   vi.stubGlobal('queueMicrotask', (callback: () => void) => later.push(callback))
-  const events = new Events<Named>()
+  const events = new Events<Named>(['one', 'two'])
   const error = new Error('the listener failed')
   let calls = 0
   events.on('one', () => {
@@ -70,8 +70,13 @@ test('what a listener throws reaches neither who emits nor the other listeners, 
 })
 
 test('only a function can listen', () => {
-  const events = new Events<Named>()
+  const events = new Events<Named>(['one', 'two'])
   for (const listener of [undefined, null, 'text', {}]) {
     expect(() => events.on('one', listener as never)).toThrow(TypeError)
   }
+})
+
+test('only an event that exists can be listened to', () => {
+  const events = new Events<Named>(['one', 'two'])
+  expect(() => events.on('three' as never, () => {})).toThrow(TypeError)
 })
