@@ -93,8 +93,11 @@ export class Admission implements CallObserver {
   onRequest(contact: Contact, flags: number): void {
     if (flags & Flag.client) return
     const { table } = this.#config
-    if (table.get(contact.id)?.address === contact.address) return
-    if (table.hasPlaceFor(contact) || this.#isDue(this.#strangerChecked, contact)) {
+    const known = table.get(contact.id)
+    const isThere = known?.address === contact.address
+    if (isThere && known.failures === 0) return
+    // One that failed and asks lives again: a path that broke was mended.
+    if (isThere || table.hasPlaceFor(contact) || this.#isDue(this.#strangerChecked, contact)) {
       this.#ping(contact, true, () => {})
     }
   }

@@ -1,8 +1,8 @@
-/** Why a datagram was dropped without an effect. */
+/** Why a datagram was dropped: it changed nothing, or at most ended the call that it claimed to answer. */
 export type DropReason =
   /** Longer than any message. */
   | 'oversize'
-  /** Not msgpack. */
+  /** Not one msgpack value of plain types. */
   | 'undecodable'
   /** Not of a message's shape. */
   | 'malformed'
@@ -72,7 +72,7 @@ export interface RpcCounters {
   requests: number
   /** Replies not sent because their receiver's address is unproven and they exceed the reflection limit. */
   repliesWithheld: number
-  /** Datagrams dropped without an effect, by reason. */
+  /** Datagrams dropped, by reason. */
   dropped: Record<DropReason, number>
 }
 

@@ -59,7 +59,7 @@ export function strangeRequests(makings: Makings, tid: Uint8Array): Named[] {
 }
 
 /** The valid result of a method. */
-export function resultOf(method: number | string, makings: Makings): readonly Part[] {
+function resultOf(method: number | string, makings: Makings): readonly Part[] {
   const { contacts, record, token } = makings
   if (method === 0) return []
   if (method === 1) return [bin(contacts)]

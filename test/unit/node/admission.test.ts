@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { idInRegion } from '../../../src/keyspace/index.js'
 import { fixedLatency, Simulator } from '../../../src/testing/index.js'
 import { FIND_NODE, Flag, PING } from '../../../src/wire/index.js'
-import { RawPeer } from '../rpc/raw-peer.js'
+import { exchange, RawPeer } from '../rpc/raw-peer.js'
 import { addressesOf, befriend, behave, openNode } from './node-fixture.js'
 
 async function setUp(k = 3) {
@@ -48,6 +48,27 @@ describe('who asks', () => {
     for (let i = 0; i < 10; i++) peer!.ask(address, PING, {})
     await simulator.advance(10_000)
     expect(peer!.requests()).toHaveLength(1)
+  })
+
+  test('though a call to it failed lives again, and is named to others once it answered', async () => {
+    const { simulator, dht, address } = await setUp()
+    const [broken, alive] = await befriend(simulator, dht, 2)
+    broken!.onRequest = () => {}
+    await simulator.run(async () => {
+      const silent = dht.ping(broken!.contact).catch(() => {})
+      await simulator.delay(500)
+      await dht.ping(alive!.contact)
+      await silent
+    })
+    behave(broken!)
+    const named = async (): Promise<number> => {
+      const reply = await exchange(simulator, alive!, address, FIND_NODE, { target: dht.id, skip: 0 })
+      return reply?.type === 'response' ? (reply.result[0] as Uint8Array).length / 39 : -1
+    }
+    expect(await named()).toBe(0)
+    broken!.ask(address, PING, {})
+    await simulator.advance(1_000)
+    expect(await named()).toBe(1)
   })
 
   test('from nowhere does not make a node join anew', async () => {
@@ -186,6 +207,24 @@ describe('silence', () => {
     const found = await simulator.run(() => dht.findNode(peers[0]!.id))
     expect(found.closest.length).toBeGreaterThan(0)
   })
+})
+
+test('a dead contact of an idle node leaves, and does not make it join anew again and again', async () => {
+  const simulator = new Simulator({ seed: 2, latency: fixedLatency(10) })
+  const first = await openNode(simulator)
+  const { dht } = await openNode(simulator, { bootstrap: [first.address], refreshIntervalMs: 86_400_000 })
+  const [dead] = await befriend(simulator, dht, 6)
+  dead!.onRequest = () => {}
+  await simulator.advance(60_000)
+  const joined: unknown[] = []
+  dht.on('joined', (found) => joined.push(found))
+  await simulator.run(() => dht.ping(dead!.contact).catch(() => {}))
+  await simulator.advance(600_000)
+  expect(joined).toEqual([])
+  expect(dht.stats().isJoined).toBe(true)
+  expect(addressesOf(dht).has(dead!.address)).toBe(false)
+  expect(dht.contacts()).toHaveLength(6)
+  expect(dead!.requests(PING).length).toBeLessThan(12)
 })
 
 test('a contact that a lookup gave up is asked whether it lives, and leaves when it does not', async () => {

@@ -40,7 +40,7 @@ export function answerHonestly(
   peer: RawPeer,
   request: RequestMessage,
   from: Address,
-  contacts = new Uint8Array(0),
+  contacts: Uint8Array = new Uint8Array(0),
 ): void {
   const token = Uint8Array.of(1)
   if (request.method === PING.code) peer.answer(from, request, PING, {})
