@@ -1,5 +1,6 @@
 import debug from 'debug'
 import { whenReady } from '../storage/index.js'
+import { PING } from '../wire/index.js'
 import type { NodeContext } from './node-context.js'
 import { lookUpRegions } from './regions.js'
 import { Running } from './running.js'
@@ -8,7 +9,7 @@ const log = debug('xorbit:upkeep')
 
 /**
  * What a node does by itself while it is open: looks up the regions that nobody asked for in a while (paper
- * 2.3), so that they stay known, and removes what is expired.
+ * 2.3), so that they stay known, asks contacts that failed for a sign of life, and removes what is expired.
  */
 export class Upkeep {
   readonly #node: NodeContext
@@ -47,11 +48,13 @@ export class Upkeep {
   }
 
   #refresh(): void {
-    const { config, table } = this.#node
+    const { config, rpc, table } = this.#node
     // Regions turn stale at different times; those due before the next turn would come too late then.
     const regions = table.staleRegions(config.refreshIntervalMs / 2)
     log('%d regions to refresh', regions.length)
     lookUpRegions(this.#node, regions, this.#running)
+    // Nobody is told of contacts that failed, nor do lookups begin with them: they would stay so for ever.
+    for (const entry of table.entries()) if (entry.failures > 0) rpc.call(PING, entry, {}, { done() {} })
   }
 
   #scheduleExpiry(): void {

@@ -76,6 +76,24 @@ describe('refresh', () => {
     }
   })
 
+  test('gives contacts that failed another chance: who lives is named again, who is dead leaves', async () => {
+    const { simulator, dht, peers } = await setUp()
+    const [mended, dead] = [peers[0]!, peers[1]!]
+    const answers = [mended, dead].map((peer) => peer.onRequest)
+    for (const peer of [mended, dead]) peer.onRequest = () => {}
+    // One failed call each, while others answer.
+    for (const peer of [mended, dead]) {
+      const lost = expect(simulator.run(() => dht.ping({ id: peer.id, address: peer.address }))).rejects.toThrow()
+      await simulator.run(() => dht.ping({ id: peers[2]!.id, address: peers[2]!.address })).catch(() => {})
+      await lost
+    }
+    mended.onRequest = answers[0]!
+    await simulator.advance(1.3 * HOUR_MS)
+    const left = dht.contacts().map(({ address }) => address)
+    expect(left).toContain(mended.address)
+    expect(left).not.toContain(dead.address)
+  })
+
   test('keeps contacts that nobody asks for within those that are named first', async () => {
     const { simulator, peers } = await setUp()
     const before = peers.map((peer) => peer.requests().length)
