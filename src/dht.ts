@@ -78,7 +78,8 @@ export class Dht implements AsyncDisposable {
     })
     const packer = createContactPacker(transport)
     const counters = { invalidRecords: 0 }
-    this.#node = { id, config, clock, randomBytes, transport, table, rpc, store: storage, packer, counters }
+    const verify = admission.check.bind(admission)
+    this.#node = { id, config, clock, randomBytes, transport, table, rpc, store: storage, packer, counters, verify }
     serveProtocol(this.#node, new WriteTokens(config), new Map([[immutableKind.code, immutableKind]]))
     this.#join = new Join(this.#node, () => this.#address, {
       joined: (found) => {

@@ -192,8 +192,8 @@ export function resolveOptions(options: DhtOptions): DhtConfig {
     // The limits of geth: the owner of one network can't fill a bucket or the table.
     groupPerBucketMax: 2,
     groupPerTableMax: 10,
-    // Jimenez et al. 2011: contacts verified within 15 minutes are rarely dead.
-    preferSeenWithinMs: 15 * MINUTE_MS,
+    // Jimenez et al. 2011: contacts verified within 15 minutes are rarely dead; older ones are asked when named.
+    verifiedWithinMs: 15 * MINUTE_MS,
     // A flood of strangers must not become a flood of our pings.
     fullBucketCheckIntervalMs: MINUTE_MS,
     // BEP 5: the secret changes every five minutes, tokens hold for up to ten.

@@ -48,7 +48,7 @@ const LAYERS: Readonly<Record<string, { values: readonly string[]; types: readon
     types: [],
   },
   testing: {
-    values: ['keyspace', 'errors.ts', 'transport/ip.ts'],
+    values: ['keyspace', 'errors.ts', 'transport/ip.ts', 'transport/parsed-addresses.ts'],
     types: ['platform', 'storage', 'dht.ts', 'options.ts'],
   },
 }

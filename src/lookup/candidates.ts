@@ -7,8 +7,10 @@ export type CandidateState =
   | 'heard'
   /** It was asked, and its answer is expected any moment. */
   | 'waiting'
-  /** It was asked and is overdue: it holds no slot and no place among the k nearest, and may still answer. */
+  /** It was asked and is overdue: it holds no slot and no place among the k nearest, but an end without it is too early. */
   | 'slow'
+  /** It is overdue once more, after it was asked a second time: nothing waits for it, though it may still answer. */
+  | 'lost'
   /** It answered, which makes it one that `closest` may return. */
   | 'answered'
   /** It will not answer; it stays known, so that nobody makes us ask it again. */
@@ -32,7 +34,7 @@ export const NO_NEWS: number = Number.POSITIVE_INFINITY
  */
 export class Candidates {
   /** How many there are in each state. */
-  readonly count: Record<CandidateState, number> = { heard: 0, waiting: 0, slow: 0, answered: 0, failed: 0 }
+  readonly count: Record<CandidateState, number> = { heard: 0, waiting: 0, slow: 0, lost: 0, answered: 0, failed: 0 }
   readonly #target: NodeId
   readonly #ownId: NodeId
   readonly #heardMax: number

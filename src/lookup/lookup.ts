@@ -33,17 +33,19 @@ const FRUITLESS_REPLIES_MAX = 2
 
 /**
  * The node lookup (Maymounkov and Mazieres 2002, section 2.3) as a state machine that knows no clock and no
- * network: {@link Lookup.next} says whom to ask, the answers are told by {@link Lookup.answered},
- * {@link Lookup.slow} and {@link Lookup.failed}. The same calls in the same order give the same lookup.
+ * network: {@link Lookup.next} says whom to ask, what comes of it is told by {@link Lookup.answered},
+ * {@link Lookup.slow}, {@link Lookup.lost} and {@link Lookup.failed}. The same calls in the same order give the
+ * same lookup.
  *
- * A candidate is *alive* unless it is slow or failed. Asked are only the k nearest that are alive, nearest
+ * A candidate is *alive* unless it is slow, lost or failed. Asked are only the k nearest that are alive, nearest
  * first; who drops out makes room for the next. `alpha` queries are kept in flight, not sent in rounds, so
  * that no round waits for its slowest. Two replies in a row that put nobody new among the k nearest alive
  * start a burst: all the rest of these is asked at once, until a reply puts somebody there again.
  *
- * It is finished when all of the k nearest alive have answered, or fewer where fewer are known. A slow one
- * delays that only while so few have answered (half of k, or of all known, or fewer) that ending now would
- * give up on a network that is slower than thought. An id is asked once at most, and so is an address.
+ * It is finished when all of the k nearest alive have answered, or fewer where fewer are known, and nobody
+ * nearer than they is slow: a host on the far side of the world is not dead. A lost one delays that only while
+ * so few have answered (half of k, or of all known, or fewer) that ending now would give up on a network that is
+ * slower than thought. An id is asked once at most, and so is an address.
  */
 export class Lookup {
   readonly #k: number
@@ -92,7 +94,7 @@ export class Lookup {
   }
 
   /**
-   * A contact answered, also after {@link Lookup.slow}, also after the end: then it still counts as one that
+   * A contact answered, also after {@link Lookup.lost}, also after the end: then it still counts as one that
    * answered, while what it names is not looked at. Ignored for an id that nothing is expected of.
    *
    * @param contacts - whom it named; the first `takePerReplyMax` are considered
@@ -107,11 +109,19 @@ export class Lookup {
     this.#fruitlessReplies = nearestNew < windowEnd ? 0 : this.#fruitlessReplies + 1
   }
 
-  /** A contact is overdue: its slot is free and it delays nothing more. Its late answer counts. */
+  /** A contact is overdue: its slot is free. Its late answer counts, and is waited for if it is one of the nearest. */
   slow(id: NodeId): void {
     const candidate = this.#expected(id)
     if (candidate?.state !== 'waiting') return
     this.#candidates.move(candidate, 'slow')
+    if (!this.#finished) this.#settle()
+  }
+
+  /** A contact that was {@link Lookup.slow} is overdue once more: it delays nothing. Its late answer still counts. */
+  lost(id: NodeId): void {
+    const candidate = this.#expected(id)
+    if (candidate?.state !== 'slow') return
+    this.#candidates.move(candidate, 'lost')
     if (!this.#finished) this.#settle()
   }
 
@@ -218,31 +228,34 @@ export class Lookup {
     let windowEnd = 0
     for (; windowEnd < list.length && places > 0; windowEnd++) {
       const candidate = list[windowEnd] as Candidate
-      if (!isAlive(candidate)) continue
-      places--
-      if (candidate.state !== 'answered') allAnswered = false
+      if (isAlive(candidate)) places--
+      if (candidate.state !== 'answered' && candidate.state !== 'lost' && candidate.state !== 'failed') {
+        allAnswered = false
+      }
     }
     // Once nobody may be asked any more, those in flight are worth waiting for wherever they stand.
-    const spent = this.#asked >= this.#queriesMax && this.#candidates.count.waiting === 0
-    if ((allAnswered || spent) && !this.#hopesForSlow()) {
+    const { count } = this.#candidates
+    const spent = this.#asked >= this.#queriesMax && count.waiting === 0 && count.slow === 0
+    if ((allAnswered || spent) && !this.#hopesForLost()) {
       this.#finished = true
       this.#exhausted = !allAnswered
     }
     return windowEnd
   }
 
-  /** Whether the slow ones are needed: so few answered that the round trips were rather underestimated. */
-  #hopesForSlow(): boolean {
-    return this.#candidates.count.slow > 0 && 2 * this.#candidates.count.answered <= this.nearestKnown
+  /** Whether the lost ones are needed: so few answered that the round trips were rather underestimated. */
+  #hopesForLost(): boolean {
+    return this.#candidates.count.lost > 0 && 2 * this.#candidates.count.answered <= this.nearestKnown
   }
 
   /** The candidate with this id, when an answer of it is still possible. */
   #expected(id: NodeId): Candidate | undefined {
     const candidate = this.#candidates.find(id)
-    return candidate?.state === 'waiting' || candidate?.state === 'slow' ? candidate : undefined
+    const isOpen = candidate?.state === 'waiting' || candidate?.state === 'slow' || candidate?.state === 'lost'
+    return isOpen ? candidate : undefined
   }
 }
 
 function isAlive(candidate: Candidate): boolean {
-  return candidate.state !== 'slow' && candidate.state !== 'failed'
+  return candidate.state === 'heard' || candidate.state === 'waiting' || candidate.state === 'answered'
 }

@@ -7,6 +7,8 @@ export interface QueryEvents {
   sent(): void
   /** The contact is overdue; `answered` or `failed` follows all the same. */
   slow(): void
+  /** The contact is overdue once more, after a resend; `answered` or `failed` follows all the same. */
+  lost(): void
   /** The contact answered and named these. */
   answered(contacts: readonly Contact[]): void
   /** The contact will not answer. */
@@ -118,6 +120,11 @@ export function runLookup(lookup: Lookup, { query, now, done }: RunLookupOptions
       slow() {
         if (!isLive()) return
         lookup.slow(contact.id)
+        proceed()
+      },
+      lost() {
+        if (!isLive()) return
+        lookup.lost(contact.id)
         proceed()
       },
       answered(contacts) {

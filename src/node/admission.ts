@@ -55,11 +55,11 @@ export class Admission implements CallObserver {
       table.remove(contact.id, contact.address)
     } else if (known && known.address !== contact.address && known.failures === 0) {
       // Ids prove nothing: who answers elsewhere as a contact that lives where it was may be an impostor.
-      this.#check(known)
+      this.check(known)
     } else if (table.answered(contact) === 'waiting') {
       const oldest = table.leastRecentlySeen(contact.id)
       // Paper 2.2: the least recently seen is pinged; if it is dead, the newcomer has its place.
-      if (oldest && this.#isDue(this.#entryChecked, contact)) this.#check(oldest)
+      if (oldest && this.#isDue(this.#entryChecked, contact)) this.check(oldest)
     }
   }
 
@@ -80,7 +80,7 @@ export class Admission implements CallObserver {
   /** Nobody waited long enough to learn whether this contact lives, so a ping of its own does. */
   onGivenUp(callee: Callee): void {
     const entry = callee.id && this.#config.table.get(callee.id)
-    if (entry && entry.address === callee.address) this.#check(entry)
+    if (entry && entry.address === callee.address) this.check(entry)
   }
 
   /** Another node answered at a contact's address: that contact is gone, and this one answered. */
@@ -103,11 +103,11 @@ export class Admission implements CallObserver {
   }
 
   /** Pings a contact of the table until it has answered or left, or its silence does not count. */
-  #check(contact: TableEntry): void {
+  check(contact: TableEntry): void {
     const failuresBefore = contact.failures
     this.#ping(contact, false, () => {
       const entry = this.#config.table.get(contact.id)
-      if (entry && entry.address === contact.address && entry.failures > failuresBefore) this.#check(entry)
+      if (entry && entry.address === contact.address && entry.failures > failuresBefore) this.check(entry)
     })
   }
 

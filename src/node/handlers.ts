@@ -114,23 +114,19 @@ function store(
 }
 
 /**
- * The contacts to name to a requester: those that it can use, the recently verified ones before all others,
- * because a reply full of dead contacts costs the asker more than a missing one (Jimenez et al. 2011).
+ * The contacts to name to a requester: the nearest that it can use, none that failed lately. The one of them that
+ * was silent for longest is asked for a sign of life when that is long ago, because a reply full of dead contacts
+ * costs the asker dearly (Jimenez et al. 2011), and a far contact in place of a near one costs it more.
  */
 function nearestFor(node: NodeContext, target: NodeId, skip: number, request: IncomingRequest): TableEntry[] {
   const { clock, config, table } = node
-  const seenSinceMs = clock.now() - config.preferSeenWithinMs
   const usable = usableBy(node.transport, request)
-  const count = config.k + skip
-  const fresh = table.nearest(
-    target,
-    count,
-    (entry) => entry.failures === 0 && entry.lastSeenMs >= seenSinceMs && usable(entry),
-  )
-  if (fresh.length < count) {
-    const others = (entry: TableEntry): boolean =>
-      entry.failures === 0 && entry.lastSeenMs < seenSinceMs && usable(entry)
-    fresh.push(...table.nearest(target, count - fresh.length, others))
+  const found = table.nearest(target, config.k + skip, (entry) => entry.failures === 0 && usable(entry)).slice(skip)
+  const seenSinceMs = clock.now() - config.verifiedWithinMs
+  let stalest: TableEntry | undefined
+  for (const entry of found) {
+    if (entry.lastSeenMs < (stalest?.lastSeenMs ?? seenSinceMs)) stalest = entry
   }
-  return fresh.slice(skip)
+  if (stalest) node.verify(stalest)
+  return found
 }

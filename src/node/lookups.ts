@@ -1,5 +1,5 @@
 import type { Contact, NodeId } from '../keyspace/index.js'
-import type { LookupOutcome, LookupRun, Query } from '../lookup/index.js'
+import type { LookupOutcome, LookupRun, Query, QueryEvents } from '../lookup/index.js'
 import { Lookup, runLookup } from '../lookup/index.js'
 import type { RecordKind } from '../records/index.js'
 import { FIND_NODE, FIND_VALUE } from '../wire/index.js'
@@ -33,7 +33,7 @@ export function lookUpNodes(
   seeds: readonly Contact[] = nearestSeeds(node, target),
 ): LookupRun {
   const query: Query = (contact, events) =>
-    askNodes(node, contact, target, 0, events.sent, events.slow, (error, contacts) => {
+    askNodes(node, contact, target, 0, events, (error, contacts) => {
       if (error) events.failed(error)
       else events.answered(contacts)
     })
@@ -68,6 +68,7 @@ export function lookUpRecords(
     let cancel = node.rpc.call(FIND_VALUE, contact, params, {
       sent: queryEvents.sent,
       slow: queryEvents.slow,
+      lost: queryEvents.lost,
       done(error, result, from) {
         if (!isOpen) return
         if (error || !result) return queryEvents.failed(error)
@@ -87,7 +88,7 @@ export function lookUpRecords(
         const usable = worthAsking(node.transport, contacts, from.address)
         if (result.leftOut === 0) return queryEvents.answered(usable)
         // Records took the room of contacts: the rest is asked for, and what came counts even if that fails.
-        cancel = askNodes(node, contact, key, count, queryEvents.sent, queryEvents.slow, (_error, more) =>
+        cancel = askNodes(node, contact, key, count, queryEvents, (_error, more) =>
           queryEvents.answered([...usable, ...more]),
         )
       },
@@ -134,8 +135,7 @@ function askNodes(
   contact: Contact,
   target: NodeId,
   skip: number,
-  sent: () => void,
-  slow: () => void,
+  { sent, slow, lost }: Pick<QueryEvents, 'sent' | 'slow' | 'lost'>,
   done: (error: unknown, contacts: Contact[]) => void,
 ): () => void {
   return node.rpc.call(
@@ -145,6 +145,7 @@ function askNodes(
     {
       sent,
       slow,
+      lost,
       done(error, result, from) {
         if (error || !result) return done(error, [])
         const { contacts } = node.packer.unpack(result.contacts, TAKE_PER_REPLY * node.config.k)

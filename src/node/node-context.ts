@@ -2,7 +2,7 @@ import type { NodeId } from '../keyspace/index.js'
 import type { Clock } from '../platform/clock.js'
 import type { RandomBytes } from '../platform/random.js'
 import type { AddressScope, Transport } from '../platform/transport.js'
-import type { RoutingTable } from '../routing/index.js'
+import type { RoutingTable, TableEntry } from '../routing/index.js'
 import type { Rpc } from '../rpc/index.js'
 import type { RecordStore } from '../storage/index.js'
 import type { ContactPacker } from '../wire/index.js'
@@ -19,6 +19,8 @@ export interface NodeContext {
   readonly store: RecordStore
   readonly packer: ContactPacker
   readonly counters: NodeCounters
+  /** Asks a contact of the table for a sign of life; it leaves when it gives none. */
+  verify(entry: TableEntry): void
 }
 
 /** What a node counts beside its calls and requests. */
@@ -37,7 +39,7 @@ export interface NodeConfig {
   readonly bootstrapRetryMaxMs: number
   readonly refreshIntervalMs: number
   readonly expiryIntervalMs: number
-  readonly preferSeenWithinMs: number
+  readonly verifiedWithinMs: number
   readonly fullBucketCheckIntervalMs: number
   readonly tokenLifetimeMs: number
   readonly valueLifetimeMs: number

@@ -38,7 +38,10 @@ export interface Transport {
    */
   send(to: Address, bytes: Uint8Array): void
 
-  /** An address as bytes: a kind byte (4, 6, or 16 and up with a length byte) and its compact form, at most 64 bytes. */
+  /**
+   * An address as bytes: a kind byte (4, 6, or 16 and up with a length byte) and its compact form, at most 64 bytes.
+   * Who gets them only reads them, so they may be kept for the next time.
+   */
   encodeAddress(address: Address): Uint8Array
 
   /**

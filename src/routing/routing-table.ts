@@ -173,8 +173,7 @@ export class RoutingTable {
    * @param accept - leaves out the entries for which it is false
    */
   nearest(target: NodeId, count: number, accept?: (entry: TableEntry) => boolean): TableEntry[] {
-    const entries = this.#tree.toIterable()
-    return nearest(accept === undefined ? entries : filter(entries, accept), target, count)
+    return nearest(this.#tree.toIterable(), target, count, accept)
   }
 
   /** All entries, in no order that means anything. */
@@ -313,8 +312,4 @@ export class RoutingTable {
     const { group, scope } = this.#options.describe(address)
     return this.#options.limitedScopes.includes(scope) ? toHex(group) : undefined
   }
-}
-
-function* filter<T>(items: Iterable<T>, accept: (item: T) => boolean): Iterable<T> {
-  for (const item of items) if (accept(item)) yield item
 }

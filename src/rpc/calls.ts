@@ -20,6 +20,8 @@ export interface CallEvents<R> {
   sent?(): void
   /** The answer is late; it may still come. */
   slow?(): void
+  /** The answer to the resend is late too; it may still come. */
+  lost?(): void
   /** The call has ended, by an answer or by an error. */
   done(error: DhtError | undefined, result: R | undefined, from: Contact, elapsedMs: number): void
 }
@@ -91,8 +93,8 @@ export class Calls {
   }
 
   /**
-   * Sends a request and waits for its answer: `slow` after the soft time-out, one resend, the end after
-   * `requestTimeoutMs`.
+   * Sends a request and waits for its answer: `slow` after the soft time-out, one resend, `lost` a soft time-out
+   * later, the end after `requestTimeoutMs`.
    *
    * @param resend - false for a request that must not be sent twice
    * @returns cancels the call
@@ -206,10 +208,15 @@ export class Calls {
     const { clock, requestTimeoutMs, resendMaxMs, resendMinMs, roundTrips } = this.#config
     const softMs = roundTrips.softTimeoutMs(call.callee.address, call.sentAtMs)
     const resendMs = Math.min(resendMaxMs, Math.max(resendMinMs, softMs))
-    // Soft time-out, resend and hard end follow each other, so one timer at a time is enough.
+    const lostMs = Math.min(requestTimeoutMs, resendMs + softMs)
+    // Soft time-out, resend, its soft time-out and the hard end follow each other: one timer at a time is enough.
+    const becomeLost = (): void => {
+      call.cancelTimer = clock.after(requestTimeoutMs - lostMs, () => this.#timeOut(call))
+      call.events.lost?.()
+    }
     const becomeSlow = (): void => {
       call.cancelTimer = clock.after(resendMs - softMs, () => {
-        call.cancelTimer = clock.after(requestTimeoutMs - resendMs, () => this.#timeOut(call))
+        call.cancelTimer = clock.after(lostMs - resendMs, becomeLost)
         if (resend) this.#transmit(call, call.encode())
       })
       call.slow = true

@@ -10,6 +10,16 @@ interface Estimate {
 const REMEMBERED_MS = 3_600_000
 const ADDRESSES_MAX = 4096
 
+/** How much one sample moves the estimate of its address (RFC 6298, 2.3). */
+const MEAN_GAIN = 1 / 8
+const DEVIATION_GAIN = 1 / 4
+
+/**
+ * How much one sample moves the pooled estimate at least; at first it is a plain mean. Less than for one address:
+ * a few near contacts in a row must not make every far one look late.
+ */
+const POOLED_GAIN_MIN = 1 / 32
+
 /** Bounds and first guess of the soft time-out, in ms. */
 export interface RoundTripOptions {
   readonly softTimeoutMinMs: number
@@ -26,6 +36,7 @@ export class RoundTrips {
   readonly #options: RoundTripOptions
   readonly #estimates = new Recent<Estimate>(REMEMBERED_MS, ADDRESSES_MAX)
   #pooled: Estimate | undefined
+  #pooledCount = 0
 
   constructor(options: RoundTripOptions) {
     this.#options = options
@@ -33,8 +44,11 @@ export class RoundTrips {
 
   /** Takes in the round trip of a call that was sent once: after a resend nobody knows which was answered (Karn). */
   measured(address: Address, roundTripMs: number, nowMs: number): void {
-    this.#estimates.set(address, smoothed(this.#estimates.get(address, nowMs), roundTripMs), nowMs)
-    this.#pooled = smoothed(this.#pooled, roundTripMs)
+    const known = this.#estimates.get(address, nowMs)
+    this.#estimates.set(address, smoothed(known, roundTripMs, MEAN_GAIN, DEVIATION_GAIN), nowMs)
+    this.#pooledCount++
+    const pooledGain = Math.max(POOLED_GAIN_MIN, 1 / this.#pooledCount)
+    this.#pooled = smoothed(this.#pooled, roundTripMs, pooledGain, pooledGain)
   }
 
   /** The smoothed round trip of an address that was measured, in ms. */
@@ -55,10 +69,11 @@ export class RoundTrips {
 }
 
 /** RFC 6298, 2.2 and 2.3. */
-function smoothed(estimate: Estimate | undefined, sampleMs: number): Estimate {
+function smoothed(estimate: Estimate | undefined, sampleMs: number, meanGain: number, deviationGain: number): Estimate {
   if (!estimate) return { smoothedMs: sampleMs, deviationMs: sampleMs / 2 }
+  const { smoothedMs, deviationMs } = estimate
   return {
-    deviationMs: 0.75 * estimate.deviationMs + 0.25 * Math.abs(estimate.smoothedMs - sampleMs),
-    smoothedMs: 0.875 * estimate.smoothedMs + 0.125 * sampleMs,
+    deviationMs: deviationMs + deviationGain * (Math.abs(smoothedMs - sampleMs) - deviationMs),
+    smoothedMs: smoothedMs + meanGain * (sampleMs - smoothedMs),
   }
 }

@@ -1,6 +1,7 @@
 import type { Address } from '../platform/transport.js'
 import type { Endpoint } from '../transport/ip.js'
 import { formatEndpoint, formatIp, isUnicast, parseEndpoint } from '../transport/ip.js'
+import { ParsedAddresses } from '../transport/parsed-addresses.js'
 import type { EventQueue, QueuedEvent } from './event-queue.js'
 import type { LatencyModel, Place } from './latency.js'
 import type { SeededRandom } from './random.js'
@@ -89,6 +90,9 @@ export interface SimulatedNetworkConfig {
 // Longer ones are nonsense that some test sends to; the trace shows their beginning.
 const SHOWN_ADDRESS_LENGTH = 256
 
+/** How many addresses stay read: those of a large simulation. */
+const ADDRESSES_KEPT = 65_536
+
 /** Carries datagrams from socket to socket, late or never. */
 export class SimulatedNetwork {
   readonly stats: NetworkStats = {
@@ -105,6 +109,8 @@ export class SimulatedNetwork {
   }
   faults: Faults
   filter: ((datagram: Datagram) => boolean) | undefined
+  /** Addresses that were read, for all hosts together. */
+  readonly addresses: ParsedAddresses = new ParsedAddresses(ADDRESSES_KEPT)
   readonly #config: SimulatedNetworkConfig
   readonly #sites = new Map<Address, Site>()
   readonly #names = new Map<string, readonly Endpoint[]>()

@@ -1,18 +1,7 @@
 import { DhtError } from '../errors.js'
 import type { Address, AddressDescription, Transport } from '../platform/transport.js'
-import type { Endpoint } from '../transport/ip.js'
-import {
-  decodeEndpoint,
-  encodeEndpoint,
-  formatEndpoint,
-  groupBytes,
-  hostBytes,
-  isHostName,
-  isUnicast,
-  parseEndpoint,
-  scopeOf,
-  splitHostPort,
-} from '../transport/ip.js'
+import { decodeEndpoint, formatEndpoint, isHostName, isUnicast, parseEndpoint, splitHostPort } from '../transport/ip.js'
+import type { ParsedAddress } from '../transport/parsed-addresses.js'
 import type { SimulatedNetwork, Site, Socket } from './simulated-network.js'
 
 type OnDatagram = (from: Address, bytes: Uint8Array) => void
@@ -80,7 +69,7 @@ export class SimulatedTransport implements Transport, Socket {
   }
 
   encodeAddress(address: Address): Uint8Array {
-    return encodeEndpoint(this.#read(address))
+    return this.#read(address).encoded
   }
 
   decodeAddress(bytes: Uint8Array): Address {
@@ -92,8 +81,7 @@ export class SimulatedTransport implements Transport, Socket {
   }
 
   describe(address: Address): AddressDescription {
-    const endpoint = this.#read(address)
-    return { host: hostBytes(endpoint), group: groupBytes(endpoint), scope: scopeOf(endpoint) }
+    return this.#read(address).description
   }
 
   async resolve(name: string, { signal }: { signal?: AbortSignal } = {}): Promise<Address[]> {
@@ -152,10 +140,10 @@ export class SimulatedTransport implements Transport, Socket {
     return this.#state === 'dead'
   }
 
-  #read(address: Address): Endpoint {
-    const endpoint = this.#network.knownSite(address)?.endpoint ?? parseEndpoint(address)
-    if (endpoint === undefined) throw new TypeError(`'${address}' is no address of UDP`)
-    return endpoint
+  #read(address: Address): ParsedAddress {
+    const parsed = this.#network.addresses.read(address)
+    if (parsed === undefined) throw new TypeError(`'${address}' is no address of UDP`)
+    return parsed
   }
 }
 

@@ -1,6 +1,15 @@
 import type { Address, AddressDescription } from '../platform/transport.js'
 import type { Endpoint } from './ip.js'
-import { formatEndpoint, formatIp, groupBytes, hostBytes, isUnicast, parseEndpoint, scopeOf } from './ip.js'
+import {
+  encodeEndpoint,
+  formatEndpoint,
+  formatIp,
+  groupBytes,
+  hostBytes,
+  isUnicast,
+  parseEndpoint,
+  scopeOf,
+} from './ip.js'
 
 /** An address that was read once. */
 export interface ParsedAddress {
@@ -11,6 +20,8 @@ export interface ParsedAddress {
   readonly host: string
   readonly isUnicast: boolean
   readonly description: AddressDescription
+  /** The kind byte, host and port. Shared: not to be changed. */
+  readonly encoded: Uint8Array
 }
 
 /**
@@ -51,6 +62,7 @@ function parse(address: Address): ParsedAddress | undefined {
     address: formatEndpoint(endpoint),
     host: formatIp(endpoint),
     isUnicast: isUnicast(endpoint),
+    encoded: encodeEndpoint(endpoint),
     description: Object.freeze({ host: hostBytes(endpoint), group: groupBytes(endpoint), scope: scopeOf(endpoint) }),
   }
 }

@@ -6,16 +6,7 @@ import process from 'node:process'
 import { DhtError } from '../errors.js'
 import type { Address, AddressDescription, Transport } from '../platform/transport.js'
 import type { IpKind } from './ip.js'
-import {
-  decodeEndpoint,
-  encodeEndpoint,
-  formatEndpoint,
-  isHostName,
-  isUnicast,
-  parseEndpoint,
-  parseIp,
-  splitHostPort,
-} from './ip.js'
+import { decodeEndpoint, formatEndpoint, isHostName, isUnicast, parseEndpoint, parseIp, splitHostPort } from './ip.js'
 import type { ParsedAddress } from './parsed-addresses.js'
 import { ParsedAddresses } from './parsed-addresses.js'
 import type { UdpConfig, UdpOptions } from './udp-options.js'
@@ -226,7 +217,7 @@ class UdpTransport implements Transport {
   }
 
   encodeAddress(address: Address): Uint8Array {
-    return encodeEndpoint(this.#read(address).endpoint)
+    return this.#read(address).encoded
   }
 
   decodeAddress(bytes: Uint8Array): Address {

@@ -10,8 +10,9 @@ import { NaiveLookup } from './naive-lookup.js'
 const COURSES = {
   honest: ['answered'],
   late: ['slow', 'answered'],
+  later: ['slow', 'lost', 'answered'],
   refusing: ['failed'],
-  dead: ['slow', 'failed'],
+  dead: ['slow', 'lost', 'failed'],
   liar: ['answered'],
 } as const
 type Kind = keyof typeof COURSES
@@ -125,7 +126,7 @@ function inhabitant(world: World, contact: Contact): SimulatedNode {
 interface OpenQuery {
   readonly contact: Contact
   readonly events: QueryEvents
-  readonly steps: ('slow' | 'answered' | 'failed')[]
+  readonly steps: ('slow' | 'lost' | 'answered' | 'failed')[]
   readonly reply: Contact[]
 }
 
@@ -160,10 +161,11 @@ function play(
     const index = (world.order[events++ % world.order.length] as number) % open.length
     const query = open[index] as OpenQuery
     const step = query.steps.shift() as OpenQuery['steps'][number]
-    if (step !== 'slow') open.splice(index, 1)
+    if (step !== 'slow' && step !== 'lost') open.splice(index, 1)
     if (step === 'answered') answered.push(query.contact)
     onEvent(query, step)
     if (step === 'slow') query.events.slow()
+    else if (step === 'lost') query.events.lost()
     else if (step === 'failed') query.events.failed(new Error('no answer'))
     else query.events.answered(query.reply)
   }
@@ -193,13 +195,13 @@ test('a lookup asks, ends and finds exactly as a naive one that sorts everything
         const index = (world.order[turn % world.order.length] as number) % open.length
         const { contact, steps, reply } = open[index] as (typeof open)[number]
         const step = steps.shift()
-        if (step !== 'slow') open.splice(index, 1)
+        if (step !== 'slow' && step !== 'lost') open.splice(index, 1)
         if (step === 'answered') {
           lookup.answered(contact.id, reply)
           model.answered(contact, reply)
         } else {
-          lookup[step as 'slow' | 'failed'](contact.id)
-          model.became(contact, step as 'slow' | 'failed')
+          lookup[step as 'slow' | 'lost' | 'failed'](contact.id)
+          model.became(contact, step as 'slow' | 'lost' | 'failed')
         }
         expect(lookup.finished).toBe(model.finished)
         expect(lookup.closest()).toEqual(model.closest())
@@ -327,20 +329,20 @@ test('without faults and with perfect tables the closest are the true ones', () 
   )
 })
 
-test('once more than half of k answered, slow ones alone never delay the end', () => {
+test('once more than half of k answered, lost ones alone never delay the end', () => {
   fc.assert(
     fc.property(faulty, (world) => {
       const lookup = new Lookup(world.options, world.seeds)
       let ended = 0
       let answered = 0
-      const slow = new Set<Contact>()
+      const lost = new Set<Contact>()
       play(world, lookup, ({ contact }, step) => {
         // Any further event must be one that the lookup still had a reason to wait for.
-        const waiting = lookup.asked - ended - slow.size
-        expect(waiting > 0 || 2 * answered <= world.options.k).toBe(true)
-        if (step === 'slow') slow.add(contact)
-        else {
-          slow.delete(contact)
+        const hoped = lookup.asked - ended - lost.size
+        expect(hoped > 0 || 2 * answered <= world.options.k).toBe(true)
+        if (step === 'lost') lost.add(contact)
+        else if (step !== 'slow') {
+          lost.delete(contact)
           ended++
         }
         if (step === 'answered') answered++

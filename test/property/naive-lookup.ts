@@ -4,7 +4,7 @@ import type { LookupOptions } from '../../src/lookup/index.js'
 
 interface Known {
   contact: Contact
-  state: 'heard' | 'waiting' | 'slow' | 'answered' | 'failed'
+  state: 'heard' | 'waiting' | 'slow' | 'lost' | 'answered' | 'failed'
   depth: number
 }
 
@@ -47,7 +47,7 @@ export class NaiveLookup {
     this.#settle()
   }
 
-  became({ id }: Contact, state: 'slow' | 'failed'): void {
+  became({ id }: Contact, state: 'slow' | 'lost' | 'failed'): void {
     const known = this.#known.get(mapKey(id)) as Known
     known.state = state
     this.#settle()
@@ -88,10 +88,13 @@ export class NaiveLookup {
 
   #settle(): void {
     const { k, queriesMax } = this.#options
-    const slowNeeded = this.#in('slow').length > 0 && this.#in('answered').length <= Math.min(k, this.#known.size) / 2
-    const spent = this.asked >= queriesMax && this.#in('waiting').length === 0
-    if (slowNeeded) return
-    if (spent || this.#kNearestAlive().every(({ state }) => state === 'answered')) this.finished = true
+    const lostNeeded = this.#in('lost').length > 0 && this.#in('answered').length <= Math.min(k, this.#known.size) / 2
+    const spent = this.asked >= queriesMax && this.#in('waiting').length + this.#in('slow').length === 0
+    if (lostNeeded) return
+    const alive = this.#kNearestAlive()
+    const last = alive.length === k ? this.#nearestFirst().indexOf(alive.at(-1) as Known) : Number.POSITIVE_INFINITY
+    const slowNearer = this.#nearestFirst().some(({ state }, i) => state === 'slow' && i < last)
+    if (spent || (alive.every(({ state }) => state === 'answered') && !slowNearer)) this.finished = true
   }
 
   #nearestFirst(): Known[] {
@@ -105,7 +108,7 @@ export class NaiveLookup {
 
   #kNearestAlive(): Known[] {
     return this.#nearestFirst()
-      .filter(({ state }) => state !== 'slow' && state !== 'failed')
+      .filter(({ state }) => state !== 'slow' && state !== 'lost' && state !== 'failed')
       .slice(0, this.#options.k)
   }
 }

@@ -236,7 +236,7 @@ describe('close', () => {
           dht.ping(contact),
           dht.request(contact, 'echo'),
           // A DNS name takes 20 ms to resolve.
-        dht.ping(afterMs < 20 ? 'peer.example:7400' : contact),
+          dht.ping(afterMs < 20 ? 'peer.example:7400' : contact),
         ].map((call) => failure(call, 'ERR_CLOSED'))
         await simulator.delay(afterMs)
         const atMs = simulator.nowMs

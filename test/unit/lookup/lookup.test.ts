@@ -184,27 +184,54 @@ describe('the end', () => {
     expect(lookup.finished).toBe(true)
   })
 
-  test('is not delayed by slow ones when others answered', () => {
-    const lookup = lookupOf([10, 20, 30], { alpha: 9 })
-    askAll(lookup)
+  test('waits for one that is slow and nearer, until it is lost', () => {
+    const lookup = lookupOf([10, 20, 30], { alpha: 9, k: 2 })
+    lookup.next()
+    lookup.next()
+    lookup.slow(id(10))
+    expect(askAll(lookup)).toEqual([30])
     lookup.answered(id(20), [])
     lookup.answered(id(30), [])
-    lookup.slow(id(10))
+    expect(lookup.finished).toBe(false)
+    lookup.lost(id(10))
+    expect(lookup.finished).toBe(true)
+    expect(closestOf(lookup)).toEqual([20, 30])
+  })
+
+  test('does not wait for one that is slow and farther than the k nearest that answered', () => {
+    const lookup = lookupOf([20, 90], { alpha: 9, k: 2 })
+    askAll(lookup)
+    lookup.slow(id(90))
+    lookup.answered(id(20), contacts(10))
+    askAll(lookup)
+    expect(lookup.finished).toBe(false)
+    lookup.answered(id(10), [])
     expect(lookup.finished).toBe(true)
   })
 
-  test('is delayed by slow ones while half or fewer answered: round trips may be longer than thought', () => {
+  test('is delayed by lost ones while half or fewer answered: round trips may be longer than thought', () => {
     const lookup = lookupOf([90])
     askAll(lookup)
     lookup.slow(id(90))
+    lookup.lost(id(90))
     expect(lookup.finished).toBe(false)
     lookup.answered(id(90), contacts(10))
     expect(askAll(lookup)).toEqual([10])
     lookup.slow(id(10))
+    lookup.lost(id(10))
     expect(lookup.finished).toBe(false)
     lookup.failed(id(10))
     expect(lookup.finished).toBe(true)
     expect(closestOf(lookup)).toEqual([90])
+  })
+
+  test('is told of a lost one only after it was slow', () => {
+    const lookup = lookupOf([10, 20, 30], { alpha: 9 })
+    askAll(lookup)
+    lookup.lost(id(10))
+    lookup.answered(id(20), [])
+    lookup.answered(id(30), [])
+    expect(lookup.finished).toBe(false)
   })
 
   test('comes where all failed', () => {
@@ -265,6 +292,7 @@ describe('who counts as closest', () => {
     const lookup = lookupOf([10, 20, 30], { alpha: 9 })
     askAll(lookup)
     lookup.slow(id(10))
+    lookup.lost(id(10))
     lookup.answered(id(20), [])
     lookup.answered(id(30), [])
     expect(lookup.finished).toBe(true)

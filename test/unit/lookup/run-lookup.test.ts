@@ -51,6 +51,8 @@ test('at the end what is still in flight is cancelled, and nothing counts after 
   at(10).slow()
   at(20).answered([])
   at(30).answered([])
+  expect(outcomes).toHaveLength(0)
+  at(10).lost()
   expect(outcomes).toHaveLength(1)
   expect(cancelled).toEqual([10])
   at(10).sent()

@@ -143,7 +143,7 @@ describe('FIND_NODE and FIND_VALUE', () => {
     expect(reply?.type === 'response' && reply.result[0]).toEqual(packed(host, expected))
   })
 
-  test('name contacts verified within 15 minutes before nearer ones that are not, and none that failed last', async () => {
+  test('name the nearest, none that failed last, and ask the one not heard of for 15 minutes for a sign of life', async () => {
     const { simulator, dht, host, address, peer } = await setUp({ k: 2, refreshIntervalMs: 24 * HOUR_S * 1_000 })
     const [old, failed] = await befriend(simulator, dht, 2, 0)
     await simulator.advance(16 * 60_000)
@@ -159,8 +159,14 @@ describe('FIND_NODE and FIND_VALUE', () => {
     })
     await failing
     const near = idInRegion(dht.id, 0, new Uint8Array(32))
+    const pings = () => [old, fresh].map((contact) => contact!.requests(PING).length)
+    const [toOld, toFresh] = pings() as [number, number]
     const reply = await exchange(simulator, peer, address, FIND_NODE, { target: near, skip: 0 })
-    expect(reply?.type === 'response' && reply.result[0]).toEqual(packed(host, [fresh!.contact, old!.contact]))
+    expect(reply?.type === 'response' && reply.result[0]).toEqual(packed(host, [old!.contact, fresh!.contact]))
+    expect(pings()).toEqual([toOld + 1, toFresh])
+    // Now it was heard of.
+    await exchange(simulator, peer, address, FIND_NODE, { target: near, skip: 0 })
+    expect(pings()).toEqual([toOld + 1, toFresh])
   })
 
   test('tell how many contacts the records left no room for, and FIND_NODE brings those', async () => {

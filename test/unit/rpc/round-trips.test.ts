@@ -19,11 +19,27 @@ test('a contact that was never measured is judged by the pooled round trip', () 
   const roundTrips = new RoundTrips(OPTIONS)
   roundTrips.measured('a', 50, 0)
   roundTrips.measured('b', 100, 0)
-  // RFC 6298: rttvar = 3/4 * 25 + 1/4 * 50, srtt = 7/8 * 50 + 1/8 * 100.
-  expect(roundTrips.softTimeoutMs('c', 0)).toBe(56.25 + 4 * 31.25)
+  // Plain means at first: srtt = (50 + 100) / 2, rttvar = (25 + 50) / 2.
+  expect(roundTrips.softTimeoutMs('c', 0)).toBe(75 + 4 * 37.5)
   expect(roundTrips.softTimeoutMs('a', 0)).toBe(150)
   expect(roundTrips.softTimeoutMs('b', 0)).toBe(300)
   expect(roundTrips.smoothedMs('c', 0)).toBeUndefined()
+})
+
+test('a few near contacts in a row hardly move the pooled round trip', () => {
+  const roundTrips = new RoundTrips(OPTIONS)
+  for (let i = 0; i < 100; i++) roundTrips.measured(`far ${i}`, i % 2 ? 100 : 200, 0)
+  const beforeMs = roundTrips.softTimeoutMs('stranger', 0)
+  for (let i = 0; i < 5; i++) roundTrips.measured(`near ${i}`, 20, 0)
+  expect(roundTrips.softTimeoutMs('stranger', 0)).toBeGreaterThan(0.9 * beforeMs)
+})
+
+test('the round trips of one address are smoothed as RFC 6298 says', () => {
+  const roundTrips = new RoundTrips(OPTIONS)
+  roundTrips.measured('a', 50, 0)
+  roundTrips.measured('a', 100, 0)
+  // rttvar = 3/4 * 25 + 1/4 * 50, srtt = 7/8 * 50 + 1/8 * 100.
+  expect(roundTrips.softTimeoutMs('a', 0)).toBe(56.25 + 4 * 31.25)
 })
 
 test('a round trip is forgotten after an hour, the pooled one is not', () => {
@@ -32,7 +48,7 @@ test('a round trip is forgotten after an hour, the pooled one is not', () => {
   roundTrips.measured('b', 200, 0)
   expect(roundTrips.smoothedMs('a', 3_600_000)).toBe(20)
   expect(roundTrips.smoothedMs('a', 3_600_001)).toBeUndefined()
-  expect(roundTrips.softTimeoutMs('a', 3_600_001)).toBe(42.5 + 4 * 52.5)
+  expect(roundTrips.softTimeoutMs('a', 3_600_001)).toBe(110 + 4 * 95)
 })
 
 test('what is remembered of addresses is bounded: the one measured longest ago goes', () => {

@@ -101,7 +101,7 @@ describe('docs/protocol.md', () => {
       `serves ${options.requestsPerSecondMax} requests a second from one host, ${options.requestsBurstMax} at once`,
     )
     expect(page).toContain(`secret changes every ${options.tokenLifetimeMs / 60_000} minutes`)
-    expect(page).toContain(`heard of within ${options.preferSeenWithinMs / 60_000} minutes`)
+    expect(page).toContain(`if that is more than ${options.verifiedWithinMs / 60_000} minutes`)
     expect(page).toContain(`keeps ${options.alpha} requests in flight`)
   })
 
