@@ -19,17 +19,6 @@ export function keyedHash(secret: Uint8Array, ...parts: readonly Uint8Array[]): 
   return mac.digest()
 }
 
-/** A SHA-256 that takes its input in pieces. */
-export function incrementalHash(): { update(bytes: Uint8Array): void; digest(): Uint8Array } {
-  const state = sha256.create()
-  return {
-    update(bytes) {
-      state.update(bytes)
-    },
-    digest: () => state.digest(),
-  }
-}
-
 /**
  * The key of a name or of content: its SHA-256. For a value it is the key that `put` stores it under.
  *

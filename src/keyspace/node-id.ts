@@ -6,9 +6,6 @@ export type NodeId = Uint8Array
 /** Length of ids and keys, in bytes: that of a SHA-256 hash. */
 export const ID_BYTES = 32
 
-/** Length of ids and keys, in bits. */
-export const ID_BITS: number = ID_BYTES * 8
-
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 /** Whether two ids (or any two byte arrays) are equal. */
@@ -49,7 +46,7 @@ export function mapKey(bytes: Uint8Array): string {
  * A lookup of it refreshes that region of the table (paper 2.3).
  *
  * @param random - {@link ID_BYTES} random bytes; they are changed and returned
- * @throws RangeError when `sharedBits` is not in 0 .. {@link ID_BITS} - 1
+ * @throws RangeError when `sharedBits` is not in 0 .. the bits of an id less one
  */
 export function idInRegion(own: NodeId, sharedBits: number, random: Uint8Array): NodeId {
   if (!Number.isInteger(sharedBits) || sharedBits < 0 || sharedBits >= own.length * 8) {

@@ -16,7 +16,7 @@ export interface Endpoint extends IpAddress {
 }
 
 /** How many bytes {@link encodeEndpoint} writes: the kind byte, the address and the port. */
-export const ENCODED_BYTES: Readonly<Record<IpKind, number>> = { 4: 7, 6: 19 }
+const ENCODED_BYTES: Readonly<Record<IpKind, number>> = { 4: 7, 6: 19 }
 
 /** No name and no address is longer (RFC 1035, 2.3.4). */
 const HOST_CHARACTERS_MAX = 253

@@ -9,7 +9,7 @@ export function id(distance: number): NodeId {
   return bytes
 }
 
-export const TARGET: NodeId = id(0)
+const TARGET: NodeId = id(0)
 export const OWN_DISTANCE = 9_999
 
 /** The contact at this distance from {@link TARGET}; at an address of its own unless given. */
