@@ -96,12 +96,21 @@ async function deadNodes() {
         getValues(simulator, alive, keys, VALUES),
         lookUpRandomTargets(simulator, alive, alive, LOOKUPS, LOOKUPS),
       ])
-      const getsLater = await getValues(simulator, alive, keys, 1)
-      return report(`${dead.length} nodes dead`, simulator, { puts, gets, lookups, getsLater }, [
-        [gets.foundRate >= 0.999, 'at least 99.9 % of the gets must find the value'],
-        [getsLater.foundRate >= 0.999, 'at least 99.9 % of the later gets must find the value'],
-        [lookups.ms.p99 <= 1600, 'the 99th percentile of lookups must be at most 1.6 s'],
-      ])
+      await simulator.delay(60_000)
+      const later = {
+        gets: await getValues(simulator, alive, keys, 1),
+        lookups: await lookUpRandomTargets(simulator, alive, alive, LOOKUPS, 1),
+      }
+      return report(
+        `${dead.length} nodes dead`,
+        simulator,
+        { puts, gets, lookups, 'gets later': later.gets, 'lookups later': later.lookups },
+        [
+          [gets.foundRate >= 0.999, 'at least 99.9 % of the gets must find the value'],
+          [later.gets.foundRate >= 0.999, 'at least 99.9 % of the later gets must find the value'],
+          [Math.max(gets.ms.p99, later.gets.ms.p99) <= 1600, 'the 99th percentile of gets must be at most 1.6 s'],
+        ],
+      )
     },
     { limitMs: LIMIT_MS },
   )
@@ -343,9 +352,9 @@ function report(scenario, simulator, figures, bounds) {
  */
 function print({ scenario, seed, digest, figures, missed }, seconds) {
   console.log(`\n${scenario} (seed ${seed}, ${seconds.toFixed(1)} s of computing)`)
-  for (const [name, figure] of Object.entries(figures)) console.log(`  ${name.padEnd(10)} ${inWords(figure)}`)
-  console.log(`  digest     ${digest}`)
-  for (const bound of missed) console.log(`  MISSED     ${bound}`)
+  for (const [name, figure] of Object.entries(figures)) console.log(`  ${name.padEnd(13)} ${inWords(figure)}`)
+  console.log(`  digest        ${digest}`)
+  for (const bound of missed) console.log(`  MISSED        ${bound}`)
 }
 
 /**

@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 import type { CallOptions } from './arguments.js'
 import {
   copyOfContact,
@@ -16,9 +18,9 @@ import type { Costs, NodeContext } from './node/index.js'
 import {
   Admission,
   anyIdButOurs,
+  findNodes,
   getRecord,
   Join,
-  lookUpNodes,
   putRecord,
   serveProtocol,
   Upkeep,
@@ -78,8 +80,11 @@ export class Dht implements AsyncDisposable {
     })
     const packer = createContactPacker(transport)
     const counters = { invalidRecords: 0 }
-    const verify = admission.check.bind(admission)
-    this.#node = { id, config, clock, randomBytes, transport, table, rpc, store: storage, packer, counters, verify }
+    this.#node = {
+      ...{ id, config, clock, randomBytes, transport, table, rpc, store: storage, packer, counters },
+      verify: (entry) => admission.check(entry),
+      isSilent: (address) => admission.isSilent(address),
+    }
     serveProtocol(this.#node, new WriteTokens(config), new Map([[immutableKind.code, immutableKind]]))
     this.#join = new Join(this.#node, () => this.#address, {
       joined: (found) => {
@@ -157,16 +162,8 @@ export class Dht implements AsyncDisposable {
    */
   async findNode(target: Uint8Array, options?: CallOptions): Promise<FindNodeResult> {
     const wanted = mustBeKey('target', target)
-    return this.#run<FindNodeResult>(options, (done) => {
-      if (this.#node.table.size === 0) {
-        throw new DhtError('ERR_NO_CONTACTS', 'the routing table is empty: there is nobody to ask')
-      }
-      const run = lookUpNodes(this.#node, wanted, ({ answered, closest, hops, messages, elapsedMs }) => {
-        if (answered === 0) done(new DhtError('ERR_TIMEOUT', 'nobody answered'))
-        else done(undefined, { closest: closest.map(copyOfContact), hops, messages, elapsedMs })
-      })
-      return run.stop
-    })
+    const found = await this.#run<FindNodeResult>(options, (done) => findNodes(this.#node, wanted, done))
+    return { ...found, closest: found.closest.map(copyOfContact) }
   }
 
   /**
@@ -212,6 +209,7 @@ export class Dht implements AsyncDisposable {
   handle(method: string, handler: AppHandler): () => void {
     const name = mustBeMethodName(method)
     if (typeof handler !== 'function') throw new TypeError('the handler must be a function')
+    if (this.#state === 'closed') throw new DhtError('ERR_CLOSED', 'the node is closed')
     if (this.#node.rpc.serves(name)) throw new RangeError(`${name} is handled already`)
     const answer = async (payload: Uint8Array, from: Contact): Promise<Uint8Array> => {
       const result = await handler(payload, { from: copyOfContact(from) })
@@ -224,7 +222,7 @@ export class Dht implements AsyncDisposable {
           (result) => reply.result({ payload: result }),
           (error) => {
             reply.error('ERR_REMOTE', 'the handler failed')
-            this.#events.emit('handlerFailed', { method: name, error })
+            if (this.#state !== 'closed') this.#events.emit('handlerFailed', { method: name, error })
           },
         )
       },
@@ -323,7 +321,9 @@ export class Dht implements AsyncDisposable {
     this.#operations.giveUpAll(new DhtError('ERR_CLOSED', 'the node was closed'))
     this.#node.rpc.close()
     const { storage, transport } = this.#config
-    const closed = transport.close().finally(() => storage.close())
+    const closed = Promise.resolve()
+      .then(() => transport.close())
+      .finally(() => storage.close())
     await closed.finally(() => this.#events.emit('closed', undefined))
   }
 

@@ -66,7 +66,8 @@ export class DhtError extends Error {
   readonly code: DhtErrorCode
 
   constructor(code: DhtErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options)
+    // Without a cause there is to be no property `cause` either: it would be printed.
+    super(message, options?.cause === undefined ? undefined : options)
     this.name = 'DhtError'
     this.code = code
   }

@@ -163,7 +163,8 @@ export function resolveOptions(options: DhtOptions): DhtConfig {
     storage: mustHave('storage', storage, ['list', 'put', 'delete', 'entries', 'removeExpired', 'stats', 'close']),
     clock: mustHave('clock', options.clock ?? systemClock, ['now', 'wallNow', 'after']),
     randomBytes,
-    k: integer('k', options.k ?? 20, 1, 100),
+    // No more contacts fit into a reply.
+    k: integer('k', options.k ?? 20, 1, 20),
     alpha: integer('alpha', options.alpha ?? 4, 1, 100),
     valueLifetimeMs: integer('valueLifetimeMs', options.valueLifetimeMs ?? 24 * HOUR_MS, SECOND_MS, 48 * HOUR_MS),
     // Whoever stores asks for a lifetime; nobody can fill a store for good.

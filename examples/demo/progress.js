@@ -13,7 +13,7 @@ const LINE_INTERVAL_MS = 2000
 const UPDATE_INTERVAL_MS = 50
 
 /**
- * On a terminal one line that changes, elsewhere a line for each phase and now and then one more.
+ * On a terminal one line that changes, elsewhere lines for the beginning and the end of each phase and now and then one between.
  *
  * @param {NodeJS.WriteStream} stream
  * @param {boolean} quiet
@@ -23,13 +23,16 @@ export function createProgress(stream, quiet) {
   if (quiet) return { show() {}, clear() {} }
   let shownMs = Number.NEGATIVE_INFINITY
   let phase = ''
+  let shown = 0
   return {
     show(what, done, of) {
       const nowMs = performance.now()
       const isNew = what !== phase
       const intervalMs = stream.isTTY ? UPDATE_INTERVAL_MS : LINE_INTERVAL_MS
-      if (!isNew && nowMs - shownMs < intervalMs && !(stream.isTTY && done === of)) return
+      const isLast = done === of && done !== shown
+      if (!isNew && !isLast && nowMs - shownMs < intervalMs) return
       phase = what
+      shown = done
       shownMs = nowMs
       stream.write(stream.isTTY ? `\r\x1b[K${what}: ${done} of ${of}` : `${what}: ${done} of ${of}\n`)
     },

@@ -12,6 +12,11 @@ const STRANGERS_MAX = 32
 /** How many full buckets' checks are remembered: more than an id has bits. */
 const BUCKETS_MAX = 1024
 
+/** So many calls in a row must go unanswered before an address counts as silent, for this long, in ms. */
+const SILENT_CALLS = 2
+const SILENT_MS = 60_000
+const SILENT_MAX = 1024
+
 /** What {@link Admission} needs. */
 export interface AdmissionConfig {
   readonly table: RoutingTable
@@ -37,6 +42,8 @@ export class Admission implements CallObserver {
   readonly #entryChecked: Recent<true>
   /** Contacts that were silent while nobody answered, by address. */
   readonly #suspects = new Map<Address, Callee>()
+  /** How many calls in a row went unanswered, by address. */
+  readonly #unanswered = new Recent<number>(SILENT_MS, SILENT_MAX)
   #strangersAsked = 0
   #lastAnswerMs = Number.NEGATIVE_INFINITY
 
@@ -50,12 +57,13 @@ export class Admission implements CallObserver {
   onAnswer(contact: Contact, flags: number): void {
     const { clock, table } = this.#config
     this.#lastAnswerMs = clock.now()
+    if (this.isSilent(contact.address)) this.#unanswered.set(contact.address, 0, clock.now())
     const known = table.get(contact.id)
     if (flags & Flag.client) {
       table.remove(contact.id, contact.address)
     } else if (known && known.address !== contact.address && known.failures === 0) {
       // Ids prove nothing: who answers elsewhere as a contact that lives where it was may be an impostor.
-      this.check(known)
+      this.#dispute(known, contact)
     } else if (table.answered(contact) === 'waiting') {
       const oldest = table.leastRecentlySeen(contact.id)
       // Paper 2.2: the least recently seen is pinged; if it is dead, the newcomer has its place.
@@ -65,11 +73,18 @@ export class Admission implements CallObserver {
 
   /** A call to a contact failed after its resend. */
   onSilence(callee: Callee, sentAtMs: number): void {
-    const { table } = this.#config
+    const { clock, table } = this.#config
+    const unanswered = (this.#unanswered.get(callee.address, clock.now()) ?? 0) + 1
+    this.#unanswered.set(callee.address, unanswered, clock.now())
     if (!callee.id) return
-    if (this.#lastAnswerMs >= sentAtMs) table.failed(callee.id, callee.address)
+    if (this.#lastAnswerMs >= sentAtMs) table.failed(callee.id, callee.address, sentAtMs)
     // Of whom we never met the silence tells nothing: a forged request would do to make us join anew.
     else if (table.get(callee.id)?.address === callee.address) this.#suspect(callee)
+  }
+
+  /** Whether the last calls to an address went unanswered. */
+  isSilent(address: Address): boolean {
+    return (this.#unanswered.get(address, this.#config.clock.now()) ?? 0) >= SILENT_CALLS
   }
 
   /** A contact answered, but with nothing that helps anybody. */
@@ -102,6 +117,18 @@ export class Admission implements CallObserver {
     }
   }
 
+  /** Somebody answers as a contact of ours elsewhere: who does not answer at its old address has moved. */
+  #dispute(known: TableEntry, claimant: Contact): void {
+    const { table } = this.#config
+    this.#ping(known, false, (error) => {
+      const entry = table.get(known.id)
+      if (error?.code !== 'ERR_TIMEOUT' || entry?.address !== known.address) return
+      // The silence counts whether anybody else answers or not: the claimant does, and moves the entry, or nobody.
+      if (entry.failures === 0) table.failed(known.id, known.address)
+      this.#ping(claimant, false, () => {})
+    })
+  }
+
   /** Pings a contact of the table until it has answered or left, or its silence does not count. */
   check(contact: TableEntry): void {
     const failuresBefore = contact.failures
@@ -130,14 +157,22 @@ export class Admission implements CallObserver {
       this.#suspects.clear()
       if (error?.code === 'ERR_CLOSED') return
       if (this.#lastAnswerMs < askedAtMs) this.#config.onIsolated()
-      else for (const suspect of suspects) this.onGivenUp(suspect)
+      else for (const suspect of suspects) this.#condemn(suspect)
     }
     if (witness) rpc().call(PING, witness, {}, { done })
     else done()
   }
 
+  /** The network is up, so the contact's silence was its own; it gets its last chance. */
+  #condemn(suspect: Callee): void {
+    const entry = suspect.id && this.#config.table.get(suspect.id)
+    if (!entry || entry.address !== suspect.address) return
+    this.#config.table.failed(entry.id, entry.address)
+    this.onGivenUp(suspect)
+  }
+
   /** Pings, unless a ping to that address is under way. A stranger's is not resent, to keep the reflection limit. */
-  #ping(contact: Contact, isStranger: boolean, done: () => void): void {
+  #ping(contact: Contact, isStranger: boolean, done: (error: DhtError | undefined) => void): void {
     const { address } = contact
     if (this.#checking.has(address) || (isStranger && this.#strangersAsked >= STRANGERS_MAX)) return
     this.#checking.add(address)
@@ -153,7 +188,7 @@ export class Admission implements CallObserver {
       {
         done(error) {
           ended()
-          if (error?.code !== 'ERR_CLOSED') done()
+          if (error?.code !== 'ERR_CLOSED') done(error)
         },
       },
       !isStranger,

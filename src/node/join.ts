@@ -4,7 +4,7 @@ import type { Address, Contact } from '../keyspace/index.js'
 import { sharedPrefixBits } from '../keyspace/index.js'
 import type { LookupOutcome } from '../lookup/index.js'
 import { FIND_NODE } from '../wire/index.js'
-import { lookUpNodes } from './lookups.js'
+import { lookUpNodes, readContacts } from './lookups.js'
 import type { NodeContext } from './node-context.js'
 import { lookUpRegions } from './regions.js'
 import { Running } from './running.js'
@@ -25,6 +25,17 @@ export interface JoinEvents {
   joined(found: Joined): void
   /** An attempt failed; the next one follows by itself, unless a bootstrap address can't be read: a TypeError. */
   failed(error: DhtError | TypeError): void
+}
+
+/** One attempt to join. */
+interface Attempt {
+  readonly startedAtMs: number
+  /** Names that are being resolved and addresses that are being asked. */
+  open: number
+  readonly asked: Set<Address>
+  isAnswered: boolean
+  /** Why it failed, as far as is known. */
+  cause: unknown
 }
 
 /**
@@ -56,11 +67,23 @@ export class Join {
     this.#late = []
     this.#cancelRetry?.()
     this.#cancelRetry = undefined
-    const startedAtMs = this.#node.clock.now()
-    this.#resolveBootstrap().then(
-      (addresses) => this.#greet(addresses, startedAtMs),
-      (error) => this.#events.failed(error),
-    )
+    const { clock, config } = this.#node
+    const attempt: Attempt = {
+      startedAtMs: clock.now(),
+      open: config.bootstrap.length,
+      asked: new Set(),
+      isAnswered: false,
+      cause: undefined,
+    }
+    // Each name's addresses are asked as soon as they are known: a slow DNS server delays nobody else.
+    for (const name of config.bootstrap) {
+      this.#resolve(name).then(
+        // In a turn of its own: a name that can't be read ends the start before anybody is asked.
+        (addresses) => this.#later(() => this.#greet(attempt, name, addresses)),
+        (error) => this.#events.failed(error),
+      )
+    }
+    if (attempt.open === 0) this.#lookUpFromTable(attempt)
   }
 
   /** Tries now, unless an attempt is under way or the next one is only a pause away. */
@@ -75,67 +98,79 @@ export class Join {
     this.#running.cancelAll()
   }
 
-  async #resolveBootstrap(): Promise<Address[]> {
-    const { config, transport } = this.#node
-    const resolved = await Promise.all(
-      config.bootstrap.map(async (name) => {
-        // A signal each: many listeners on one would look like a leak.
-        const abort = new AbortController()
-        try {
-          return await this.#running.during(transport.resolve(name, { signal: abort.signal }), () => abort.abort())
-        } catch (error) {
-          if (error instanceof TypeError) throw error
-          log('%s does not resolve: %o', name, error)
-          return []
-        }
+  #later(callback: () => void): void {
+    this.#running.begin((ended) =>
+      this.#node.clock.after(0, () => {
+        ended()
+        callback()
       }),
     )
-    const own = this.#ownAddress()
-    return [...new Set(resolved.flat())].filter((address) => address !== own)
   }
 
-  /** Asks all bootstrap addresses at once; the first answer starts the lookup, the others feed the table. */
-  #greet(addresses: readonly Address[], startedAtMs: number): void {
+  /** The addresses of a bootstrap name; none where it does not resolve now. */
+  async #resolve(name: string): Promise<Address[]> {
+    // A signal each: many listeners on one would look like a leak.
+    const abort = new AbortController()
+    try {
+      const work = this.#node.transport.resolve(name, { signal: abort.signal })
+      return await this.#running.during(work, () => abort.abort())
+    } catch (error) {
+      if (error instanceof TypeError) throw error
+      log('%s does not resolve: %o', name, error)
+      return []
+    }
+  }
+
+  /** Asks a bootstrap name's addresses; the first answer of all starts the lookup, the others feed the table. */
+  #greet(attempt: Attempt, name: string, addresses: readonly Address[]): void {
     if (this.#isStopped) return
-    let open = addresses.length
-    let hasAnswer = false
-    if (open === 0) {
-      this.#lookUpFromTable(startedAtMs, undefined)
-      return
-    }
-    const answered = (ended: () => void, error: unknown, from: Contact): void => {
-      ended()
-      open--
-      if (error) {
-        if (!hasAnswer && open === 0) this.#lookUpFromTable(startedAtMs, error)
-      } else if (hasAnswer) {
-        this.#late.push(from)
-        if (!this.#isTrying) this.#askLate()
-      } else {
-        hasAnswer = true
-        this.#lookUpOwnId([from], (outcome) => this.#finish(outcome, startedAtMs))
-      }
-    }
+    if (addresses.length === 0) attempt.cause ??= new DhtError('ERR_UNRESOLVED', `${name} has no address`)
     const params = { target: this.#node.id, skip: 0 }
     for (const address of addresses) {
+      if (address === this.#ownAddress() || attempt.asked.has(address)) continue
+      attempt.asked.add(address)
+      attempt.open++
       this.#running.begin((ended) =>
         this.#node.rpc.call(FIND_NODE, { address }, params, {
-          done: (error, _result, from) => answered(ended, error, from),
+          done: (error, result, from) => {
+            ended()
+            if (result) this.#onGreeted(attempt, from, readContacts(this.#node, result.contacts, from).contacts)
+            else attempt.cause = error
+            this.#endOne(attempt)
+          },
         }),
       )
     }
+    this.#endOne(attempt)
+  }
+
+  #onGreeted(attempt: Attempt, from: Contact, contacts: readonly Contact[]): void {
+    if (attempt.isAnswered) {
+      this.#late.push(from)
+      if (!this.#isTrying) this.#askLate()
+      return
+    }
+    attempt.isAnswered = true
+    // It is asked once more: until it answers again it has verified us, so that it names us to others.
+    this.#lookUpOwnId([from, ...contacts], (outcome) => this.#finish(outcome, attempt))
+  }
+
+  /** A name or an address of the attempt is through. */
+  #endOne(attempt: Attempt): void {
+    attempt.open--
+    if (attempt.open === 0 && !attempt.isAnswered) this.#lookUpFromTable(attempt)
   }
 
   /** No bootstrap address answered; who has found us meanwhile will do. */
-  #lookUpFromTable(startedAtMs: number, error: unknown): void {
-    if (this.#node.table.size === 0) this.#fail(error)
-    else this.#lookUpOwnId([], (outcome) => this.#finish(outcome, startedAtMs))
+  #lookUpFromTable(attempt: Attempt): void {
+    if (this.#node.table.size === 0) this.#fail(attempt.cause)
+    else this.#lookUpOwnId([], (outcome) => this.#finish(outcome, attempt))
   }
 
-  #lookUpOwnId(bootstrap: readonly Contact[], done: (outcome: LookupOutcome) => void): void {
+  #lookUpOwnId(named: readonly Contact[], done: (outcome: LookupOutcome) => void): void {
     const { config, id, table } = this.#node
     // A bootstrap node may have found no place in the table; it is a good beginning all the same.
-    const seeds = [...bootstrap.filter((contact) => !table.get(contact.id)), ...table.nearest(id, config.k)]
+    const seeds = [...named.filter((contact) => !table.get(contact.id)), ...table.nearest(id, config.k)]
     this.#running.begin((ended) => {
       const whenDone = (outcome: LookupOutcome): void => {
         ended()
@@ -153,10 +188,10 @@ export class Join {
     }
   }
 
-  #finish(outcome: LookupOutcome, startedAtMs: number): void {
+  #finish(outcome: LookupOutcome, { cause, isAnswered, startedAtMs }: Attempt): void {
     if (this.#isStopped) return
-    if (outcome.answered === 0) {
-      this.#fail(undefined)
+    if (outcome.answered === 0 && !isAnswered) {
+      this.#fail(cause)
       return
     }
     const { clock, table } = this.#node
@@ -190,6 +225,7 @@ export class Join {
     const jitteredMs = pauseMs * (0.5 + (randomBytes(1)[0] as number) / 512)
     this.#cancelRetry = clock.after(jitteredMs, () => this.attempt())
     const message = `none of the bootstrap addresses answered: ${config.bootstrap.join(', ')}`
+    log('%s; the next attempt follows in %d ms', message, jitteredMs)
     this.#events.failed(new DhtError('ERR_BOOTSTRAP_FAILED', message, { cause }))
   }
 }

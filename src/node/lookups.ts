@@ -84,12 +84,11 @@ export function lookUpRecords(
           })
           if (!isOpen) return
         }
-        const { contacts, count } = node.packer.unpack(result.contacts, TAKE_PER_REPLY * node.config.k)
-        const usable = worthAsking(node.transport, contacts, from.address)
-        if (result.leftOut === 0) return queryEvents.answered(usable)
+        const { contacts, count } = readContacts(node, result.contacts, from)
+        if (result.leftOut === 0) return queryEvents.answered(contacts)
         // Records took the room of contacts: the rest is asked for, and what came counts even if that fails.
         cancel = askNodes(node, contact, key, count, queryEvents, (_error, more) =>
-          queryEvents.answered([...usable, ...more]),
+          queryEvents.answered([...contacts, ...more]),
         )
       },
     })
@@ -123,6 +122,17 @@ function start(
   })
 }
 
+/** The contacts of a reply that are worth asking, and how many it named. */
+export function readContacts(
+  { config, isSilent, packer, transport }: NodeContext,
+  packed: Uint8Array,
+  from: Contact,
+): { contacts: Contact[]; count: number } {
+  const { contacts, count } = packer.unpack(packed, TAKE_PER_REPLY * config.k)
+  const reachable = worthAsking(transport, contacts, from.address)
+  return { contacts: reachable.filter(({ address }) => !isSilent(address)), count }
+}
+
 /** The contacts of the table to begin with; those that failed lately only where there are no others. */
 function nearestSeeds({ table, config }: NodeContext, target: NodeId): Contact[] {
   const seeds = table.nearest(target, config.k, ({ failures }) => failures === 0)
@@ -148,8 +158,7 @@ function askNodes(
       lost,
       done(error, result, from) {
         if (error || !result) return done(error, [])
-        const { contacts } = node.packer.unpack(result.contacts, TAKE_PER_REPLY * node.config.k)
-        done(undefined, worthAsking(node.transport, contacts, from.address))
+        done(undefined, readContacts(node, result.contacts, from).contacts)
       },
     },
   )

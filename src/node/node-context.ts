@@ -1,4 +1,4 @@
-import type { NodeId } from '../keyspace/index.js'
+import type { Address, NodeId } from '../keyspace/index.js'
 import type { Clock } from '../platform/clock.js'
 import type { RandomBytes } from '../platform/random.js'
 import type { AddressScope, Transport } from '../platform/transport.js'
@@ -19,6 +19,8 @@ export interface NodeContext {
   readonly store: RecordStore
   readonly packer: ContactPacker
   readonly counters: NodeCounters
+  /** Whether the last calls to an address went unanswered: whoever names it may not know yet that it is dead. */
+  isSilent(address: Address): boolean
   /** Asks a contact of the table for a sign of life; it leaves when it gives none. */
   verify(entry: TableEntry): void
 }

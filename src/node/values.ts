@@ -11,6 +11,8 @@ import { copyToKeep } from './copies.js'
 import type { Costs } from './lookups.js'
 import { lookUpRecords } from './lookups.js'
 import type { NodeContext } from './node-context.js'
+import type { Done } from './nodes.js'
+import { refuse } from './nodes.js'
 
 /** A record that was found. */
 export interface FoundRecord extends Costs {
@@ -22,9 +24,6 @@ export interface StoredAt extends Costs {
   /** Who stored it, nearest to the key first. */
   readonly storedAt: Contact[]
 }
-
-/** Ends an operation: with an error, or with its result. */
-export type Done<T> = (error: DhtError | undefined, result: T | undefined) => void
 
 const IGNORE = (): void => {}
 
@@ -178,12 +177,7 @@ function keepOwnCopy(
   whenReady(() => node.store.list(key, kind.code), keep, IGNORE)
 }
 
-/** The reason why nothing can be said: nobody to ask, or too few answers. */
+/** The reason why nothing can be said: too few answers. */
 function inconclusive(outcome: LookupOutcome): DhtError {
   return new DhtError('ERR_TIMEOUT', `only ${outcome.answered} nodes answered, too few of the nearest to tell`)
-}
-
-function refuse<T>(done: Done<T>): () => void {
-  done(new DhtError('ERR_NO_CONTACTS', 'the routing table is empty: there is nobody to ask'), undefined)
-  return IGNORE
 }

@@ -28,5 +28,6 @@ export function encodeImmutable(value: Uint8Array): { key: NodeId; record: Uint8
 
 /** A copy of the value in a valid record. */
 export function immutableValue(record: Uint8Array): Uint8Array {
-  return record.slice(1)
+  // Not slice(): a store may return Buffers, whose slices are views.
+  return new Uint8Array(record.subarray(1))
 }

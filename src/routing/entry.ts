@@ -17,6 +17,8 @@ export interface TableEntry extends Contact {
 export interface Entry extends TableEntry {
   lastSeenMs: number
   failures: number
+  /** When the last failure was counted, in milliseconds of the table's clock. */
+  lastFailedMs: number
   /** How many leading bits its id shares with ours. */
   readonly bucket: number
   /** The network that it counts towards, as a map's key; `undefined` where no limit applies. */

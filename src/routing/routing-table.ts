@@ -116,11 +116,13 @@ export class RoutingTable {
    *
    * @param address - where it was called. With it, an entry at another address is left alone: otherwise a node
    *   that hands out wrong addresses of ours contacts could make us drop them.
+   * @param sentAtMs - when the call was sent; one sent before the last failure was counted is part of the same silence
    */
-  failed(id: NodeId, address?: Address): void {
+  failed(id: NodeId, address?: Address, sentAtMs: number = Number.POSITIVE_INFINITY): void {
     const entry = this.#find(id, address)
-    if (entry === undefined) return
+    if (entry === undefined || sentAtMs < entry.lastFailedMs) return
     entry.failures++
+    entry.lastFailedMs = this.#options.now()
     if (entry.failures >= this.#options.failuresMax || !this.#isIn(entry)) this.#drop(entry)
   }
 
@@ -303,6 +305,7 @@ export class RoutingTable {
       firstSeenMs: before?.firstSeenMs ?? nowMs,
       lastSeenMs: nowMs,
       failures: 0,
+      lastFailedMs: Number.NEGATIVE_INFINITY,
       bucket,
       group: this.#groupOf(contact.address),
     }

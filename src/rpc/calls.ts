@@ -241,7 +241,10 @@ export class Calls {
   #timeOut(call: PendingCall): void {
     this.#remove(call)
     this.#config.counters.timeouts++
-    this.#config.observer.onSilence(call.callee, call.sentAtMs)
+    const { observer } = this.#config
+    // An application's handler may take its time: only the protocol's own methods are answered at once.
+    if (typeof call.method.code === 'string') observer.onGivenUp(call.callee)
+    else observer.onSilence(call.callee, call.sentAtMs)
     this.#fail(call, new DhtError('ERR_TIMEOUT', `${call.callee.address} did not answer`), undefined)
   }
 

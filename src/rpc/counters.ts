@@ -52,6 +52,8 @@ export interface RpcCounters {
   datagramsSent: number
   /** Bytes of those, without the headers of UDP and IP. */
   bytesSent: number
+  /** Datagrams that the transport threw on. */
+  sendFailures: number
   /** Datagrams that the transport delivered. */
   datagramsReceived: number
   /** Bytes of those. */
@@ -81,6 +83,7 @@ export function createCounters(): RpcCounters {
   return {
     datagramsSent: 0,
     bytesSent: 0,
+    sendFailures: 0,
     datagramsReceived: 0,
     bytesReceived: 0,
     calls: 0,

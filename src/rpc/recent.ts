@@ -16,6 +16,13 @@ export class Recent<V> {
     return this.#entries.size
   }
 
+  /** Whether a new key would push out an entry that is not too old yet. */
+  isFull(nowMs: number): boolean {
+    if (this.#entries.size < this.#sizeMax) return false
+    const [oldest] = this.#entries.values()
+    return oldest !== undefined && nowMs - oldest.sinceMs <= this.#lifetimeMs
+  }
+
   /** The value, unless it is too old. */
   get(key: string, nowMs: number): V | undefined {
     const entry = this.#entries.get(key)

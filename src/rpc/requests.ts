@@ -156,6 +156,11 @@ export class Requests {
         if (kept !== 'pending') this.#send(from, kept.slice(), limitBytes)
         return
       }
+      // Rather no answer than a handler that runs twice, once the mark of its first run had to go.
+      if (this.#replies.isFull(clock.now())) {
+        counters.dropped.rateLimited++
+        return
+      }
       this.#replies.set(keptKey, 'pending', clock.now())
     }
     counters.requests++

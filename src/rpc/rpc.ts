@@ -104,6 +104,12 @@ export class Rpc {
     if (this.#isMuted) return
     this.counters.datagramsSent++
     this.counters.bytesSent += bytes.length
-    this.#config.transport.send(to, bytes)
+    try {
+      this.#config.transport.send(to, bytes)
+    } catch (error) {
+      // A transport must not throw; one that does is no reason to end the process.
+      this.counters.sendFailures++
+      log('sending to %s failed: %o', to, error)
+    }
   }
 }

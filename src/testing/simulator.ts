@@ -9,7 +9,7 @@ import { SimulatedTransport } from './simulated-transport.js'
 import type { SimulationPoint } from './simulation-error.js'
 import { SimulationError } from './simulation-error.js'
 import type { SimulatedHostOptions, SimulatorOptions } from './simulator-options.js'
-import { NO_FAULTS, readHost, withFaults } from './simulator-options.js'
+import { checkHostOptions, checkSimulatorOptions, NO_FAULTS, readHost, withFaults } from './simulator-options.js'
 import { Trace } from './trace.js'
 import { eachTurn } from './turns.js'
 import { VirtualClock } from './virtual-clock.js'
@@ -57,8 +57,12 @@ export class Simulator {
   #eventsAtOnce = 0
   #isRunning = false
 
-  /** @throws RangeError when an option is out of its range */
+  /**
+   * @throws TypeError when the seed is missing, or an option does not exist
+   * @throws RangeError when an option is out of its range
+   */
   constructor(options: SimulatorOptions) {
+    checkSimulatorOptions(options)
     const {
       seed,
       latency = internetLatency(),
@@ -109,9 +113,10 @@ export class Simulator {
   /**
    * Makes a machine.
    *
-   * @throws TypeError when no host can have the address
+   * @throws TypeError when no host can have the address, or an option does not exist
    */
   host(options: SimulatedHostOptions = {}): SimulatedHost {
+    checkHostOptions(options)
     const { address = this.#nextAddress(), wallSkewMs = 0, clockRate = 1 } = options
     const site = this.#network.site(address)
     // Numbered, so that a machine that starts again at its old address does not draw the same id and secrets.

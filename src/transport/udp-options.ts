@@ -1,14 +1,14 @@
 import type { IpKind } from './ip.js'
 import { formatIp, isUnicast, isUnspecified, parseIp } from './ip.js'
 
-/** Where `udp` listens, and how much the system may queue for it. */
+/** Where `udp` listens, and how much the system may queue for it. An `undefined` option is not given. */
 export interface UdpOptions {
   /**
    * The UDP port, 0 to 65,535. With 0 the system chooses a free one.
    *
    * @defaultValue 0
    */
-  port?: number
+  port?: number | undefined
 
   /**
    * The IP address to listen at, not a name: an IPv4 address for IPv4 alone, an IPv6 address for IPv6 alone.
@@ -16,21 +16,21 @@ export interface UdpOptions {
    * @defaultValue every address of the machine, IPv4 and IPv6 on one port; where the machine lacks one of
    * the two, the other alone
    */
-  host?: string
+  host?: string | undefined
 
   /**
    * How many bytes the system may hold until they are read, 1 to 2^31 - 1. The system may grant less.
    *
    * @defaultValue 1 MiB: some 900 full datagrams, what a lookup's answers bring while the program is busy
    */
-  receiveBufferBytes?: number
+  receiveBufferBytes?: number | undefined
 
   /**
    * How many bytes the system may hold until they are sent, 1 to 2^31 - 1. The system may grant less.
    *
    * @defaultValue 1 MiB
    */
-  sendBufferBytes?: number
+  sendBufferBytes?: number | undefined
 }
 
 /** {@link UdpOptions} that are complete and valid. */
@@ -42,6 +42,8 @@ export interface UdpConfig {
   readonly sendBufferBytes: number
 }
 
+const OPTION_NAMES: ReadonlySet<string> = new Set(['port', 'host', 'receiveBufferBytes', 'sendBufferBytes'])
+
 /**
  * Completes and checks the options.
  *
@@ -49,6 +51,9 @@ export interface UdpConfig {
  */
 export function withDefaults(options: UdpOptions): UdpConfig {
   if (typeof options !== 'object' || options === null) throw new TypeError('udp takes an object of options')
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.has(name)) throw new TypeError(`udp has no option ${name}`)
+  }
   const { port = 0, host, receiveBufferBytes = 1024 * 1024, sendBufferBytes = 1024 * 1024 } = options
   checkInteger('port', port, 0, 65_535)
   checkInteger('receiveBufferBytes', receiveBufferBytes, 1, 0x7fff_ffff)

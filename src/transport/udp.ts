@@ -1,10 +1,11 @@
 import type { RemoteInfo, Socket } from 'node:dgram'
 import { createSocket } from 'node:dgram'
-import type { LookupAddress } from 'node:dns'
-import { lookup } from 'node:dns'
+import { lookup, Resolver } from 'node:dns'
 import process from 'node:process'
 import { DhtError } from '../errors.js'
 import type { Address, AddressDescription, Transport } from '../platform/transport.js'
+import type { NameSources } from './host-names.js'
+import { findAddresses } from './host-names.js'
 import type { IpKind } from './ip.js'
 import { decodeEndpoint, formatEndpoint, isHostName, isUnicast, parseEndpoint, parseIp, splitHostPort } from './ip.js'
 import type { ParsedAddress } from './parsed-addresses.js'
@@ -29,6 +30,9 @@ const ERROR_COUNTERS_MAX = 64
 /** How many addresses stay parsed: the senders of a busy minute. */
 const PARSED_ADDRESSES = 4096
 
+/** How patient a DNS query is: the first of two attempts waits 2 s for each server. */
+const DNS_PATIENCE = { timeout: 2000, tries: 2 }
+
 /** An error of `bind` that says: this machine has no such family. */
 const NO_SUCH_FAMILY = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EPROTONOSUPPORT'])
 
@@ -44,7 +48,9 @@ const NO_SUCH_FAMILY = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EPROTONOSUPPOR
  * with `ERR_TRANSPORT`, and one after `close` with `ERR_CLOSED`.
  *
  * `decodeAddress` and `resolve` give only addresses of a family that is in use: of the families that the
- * options allow, and once started of those that the machine has. The arrays that `describe` gives are shared
+ * options allow, and once started of those that the machine has. `resolve` asks DNS, and what DNS does not know
+ * it asks the system, which has the hosts file; when DNS stays silent for some seconds, or `close` is called,
+ * there are no addresses. `localhost` is the loopback addresses. The arrays that `describe` gives are shared
  * and not to be changed.
  *
  * Nothing that the network does throws or ends it: errors are counted and the sockets are kept. One that
@@ -73,6 +79,7 @@ class UdpTransport implements Transport {
   readonly #config: UdpConfig
   readonly #addresses = new ParsedAddresses(PARSED_ADDRESSES)
   readonly #errors = new Map<string, number>()
+  readonly #lookups = new Set<AbortController>()
   #state: 'idle' | 'starting' | 'open' | 'closed' = 'idle'
   #sockets = new Map<IpKind, Socket>()
   #starting: Promise<Address> | undefined
@@ -245,7 +252,7 @@ class UdpTransport implements Transport {
       throw new TypeError(`'${name}' is not of the form host:port or [IPv6 address]:port`)
     }
     const found = new Set<Address>()
-    for (const { address } of await this.#lookup(parts.host, signal)) {
+    for (const address of await this.#lookup(parts.host, signal)) {
       const parsed = parseIp(address)
       if (parsed === undefined || !isUnicast(parsed) || !this.#canUse(parsed.kind)) continue
       found.add(formatEndpoint({ ...parsed, port: parts.port }))
@@ -253,25 +260,28 @@ class UdpTransport implements Transport {
     return [...found]
   }
 
-  async #lookup(hostname: string, signal: AbortSignal | undefined): Promise<LookupAddress[]> {
-    let onAbort = (): void => undefined
+  async #lookup(hostname: string, signal: AbortSignal | undefined): Promise<readonly string[]> {
+    const stop = new AbortController()
+    const onAbort = () => stop.abort(signal?.reason)
+    signal?.addEventListener('abort', onAbort)
+    this.#lookups.add(stop)
     try {
-      return await new Promise((resolve, reject) => {
-        onAbort = () => reject(signal?.reason)
-        signal?.addEventListener('abort', onAbort)
-        const family = this.#canUse(4) && this.#canUse(6) ? 0 : this.#canUse(4) ? 4 : 6
-        lookup(hostname, { all: true, family }, (error, addresses) => {
-          if (error) this.#count('resolveError', codeOf(error))
-          resolve(error ? [] : addresses)
-        })
-      })
+      if (this.#isClosed()) throw lookupCancelled()
+      const kinds = ([4, 6] as const).filter((kind) => this.#canUse(kind))
+      return await findAddresses(hostname, kinds, nameSources(), stop.signal)
+    } catch (error) {
+      signal?.throwIfAborted()
+      this.#count('resolveError', codeOf(error))
+      return []
     } finally {
       signal?.removeEventListener('abort', onAbort)
+      this.#lookups.delete(stop)
     }
   }
 
   close(): Promise<void> {
     this.#state = 'closed'
+    for (const stop of this.#lookups) stop.abort(lookupCancelled())
     this.#closing ??= this.#close()
     return this.#closing
   }
@@ -314,6 +324,32 @@ class UdpTransport implements Transport {
     const counter = isBounded ? name : `${event}Other`
     this.#errors.set(counter, (this.#errors.get(counter) ?? 0) + 1)
   }
+}
+
+/** A resolver of its own for each look-up: `cancel` ends all that one waits for. */
+function nameSources(): NameSources {
+  const resolver = new Resolver(DNS_PATIENCE)
+  return {
+    askDns: (hostname, kind) =>
+      new Promise((resolve, reject) => {
+        const done = (error: Error | null, addresses: string[]) => (error ? reject(error) : resolve(addresses))
+        if (kind === 4) resolver.resolve4(hostname, done)
+        else resolver.resolve6(hostname, done)
+      }),
+    cancelDns: () => resolver.cancel(),
+    askSystem: (hostname, kinds) =>
+      new Promise((resolve, reject) => {
+        const family = kinds.length === 1 ? (kinds[0] as IpKind) : 0
+        lookup(hostname, { all: true, family }, (error, found) => {
+          if (error) reject(error)
+          else resolve(found.map(({ address }) => address))
+        })
+      }),
+  }
+}
+
+function lookupCancelled(): Error {
+  return Object.assign(new Error('the transport is closed'), { code: 'ECANCELLED' })
 }
 
 /** Keeps the socket from asking DNS for each datagram: all its addresses are literal. */

@@ -50,7 +50,8 @@ export function networkTag(name: string): Uint8Array {
 export function createCodec(networkName: string): Codec {
   const network = networkTag(networkName)
   return {
-    encode: (message, padToBytes) => encode(network, message, padToBytes ?? 0),
+    // A copy: the encoder hands out views of a slab, Buffers in Node, which would keep all of it alive.
+    encode: (message, padToBytes) => new Uint8Array(encode(network, message, padToBytes ?? 0)),
     decode: (datagram) => decode(network, datagram),
   }
 }

@@ -12,7 +12,7 @@ const BAD_NETWORK = { lossRate: 0.2, reorderRate: 0.1, reorderMs: 500, duplicate
 
 /** What the small network of the digests sends is decided by the seed, the protocol and every policy of a node. */
 const PINNED_SEED = 'every version of Node'
-const PINNED_DIGEST = 'dcaedf4bd0c56e5bc8cf602d2b419e12da95d8a8daa6960e10070bd00ae21e2e'
+const PINNED_DIGEST = ''
 
 async function digestOf(seed: string): Promise<string> {
   const simulator = new Simulator({ seed, jitterMs: 20, ...BAD_NETWORK })

@@ -9,7 +9,7 @@ const { transport } = new Simulator({ seed: 'options' }).host()
 const HOUR_MS = 3_600_000
 
 const INTEGERS: Record<string, readonly [min: number, max: number]> = {
-  k: [1, 100],
+  k: [1, 20],
   alpha: [1, 100],
   requestTimeoutMs: [10, 60_000],
   valueLifetimeMs: [1000, 48 * HOUR_MS],

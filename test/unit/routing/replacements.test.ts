@@ -4,7 +4,16 @@ import { Replacements } from '../../../src/routing/replacements.js'
 import { idAt } from './table-fixture.js'
 
 function entry(n: number, group: string | undefined, bucket = 0): Entry {
-  return { id: idAt(bucket, n), address: `${bucket}/${n}`, firstSeenMs: 0, lastSeenMs: 0, failures: 0, bucket, group }
+  return {
+    id: idAt(bucket, n),
+    address: `${bucket}/${n}`,
+    firstSeenMs: 0,
+    lastSeenMs: 0,
+    failures: 0,
+    lastFailedMs: Number.NEGATIVE_INFINITY,
+    bucket,
+    group,
+  }
 }
 
 function takeAll(replacements: Replacements, bucket: number): Entry[] {

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { DhtError } from '../../../src/errors.js'
-import type { SimulatorOptions } from '../../../src/testing/index.js'
+import type { SimulatedHostOptions, SimulatorOptions } from '../../../src/testing/index.js'
 import { fixedLatency, SimulationError, Simulator } from '../../../src/testing/index.js'
 
 afterEach(() => {
@@ -218,4 +218,44 @@ test.each([
   { resolveMs: -1 },
 ])('the options %o are refused', (options) => {
   expect(() => new Simulator({ seed: 1, latency: fixedLatency(1), ...options })).toThrow(RangeError)
+})
+
+test('a simulator without options or without a seed is a TypeError', () => {
+  const create = Simulator as unknown as new (options?: unknown) => Simulator
+  expect(() => new create()).toThrow(new TypeError('Simulator takes an object of options'))
+  expect(() => new create(7)).toThrow(new TypeError('Simulator takes an object of options'))
+  expect(() => new create(null)).toThrow(new TypeError('Simulator takes an object of options'))
+  expect(() => new create({})).toThrow(new TypeError('seed must be a string or a number'))
+})
+
+test('an option that does not exist is a TypeError with its name', () => {
+  const options = { seed: 1, lossrate: 0.1 } as SimulatorOptions
+  expect(() => new Simulator(options)).toThrow(new TypeError('Simulator has no option lossrate'))
+  const simulator = new Simulator({ seed: 1 })
+  const hostOptions = { adress: '41.9.9.9:1' } as SimulatedHostOptions
+  expect(() => simulator.host(hostOptions)).toThrow(new TypeError('host has no option adress'))
+  expect(() => simulator.host(7 as SimulatedHostOptions)).toThrow(new TypeError('host takes an object of options'))
+  expect(simulator.host().address).toBe('41.0.0.7:7400')
+})
+
+test('an option that is undefined is not given', async () => {
+  const none: Required<Omit<SimulatorOptions, 'seed'>> = {
+    latency: undefined,
+    trace: undefined,
+    poison: undefined,
+    maxDatagramBytes: undefined,
+    resolveMs: undefined,
+    jitterMs: undefined,
+    lossRate: undefined,
+    duplicateRate: undefined,
+    reorderRate: undefined,
+    reorderMs: undefined,
+  }
+  const noneOfHost: Required<SimulatedHostOptions> = { address: undefined, wallSkewMs: undefined, clockRate: undefined }
+  const [given, plain] = [new Simulator({ seed: 1, ...none }), new Simulator({ seed: 1 })]
+  expect(given.faults).toEqual(plain.faults)
+  const [host, plainHost] = [given.host(noneOfHost), plain.host()]
+  expect(host.address).toBe(plainHost.address)
+  expect(host.clock.now()).toBe(plainHost.clock.now())
+  expect(given.digest()).toBe(plain.digest())
 })

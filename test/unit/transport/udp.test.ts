@@ -34,6 +34,21 @@ describe('options', () => {
     expect(() => udp(options as UdpOptions)).toThrow(error)
   })
 
+  test('an option that does not exist is a TypeError with its name', () => {
+    expect(() => udp({ prot: 7400 } as UdpOptions)).toThrow(new TypeError('udp has no option prot'))
+  })
+
+  test('an option that is undefined is not given', async () => {
+    const options: Required<UdpOptions> = {
+      port: undefined,
+      host: undefined,
+      receiveBufferBytes: undefined,
+      sendBufferBytes: undefined,
+    }
+    const { address } = await started(options)
+    expect(address).toMatch(/^(?:0\.0\.0\.0|\[::\]):[1-9]\d*$/)
+  })
+
   test('construction opens no socket', () => {
     const bind = vi.spyOn(dgram.Socket.prototype, 'bind')
     udp()
@@ -274,10 +289,11 @@ describe('receiving', () => {
 
   test('no datagram is looked up in DNS', async () => {
     const lookup = vi.spyOn(dns, 'lookup')
+    const queries = [vi.spyOn(dns.Resolver.prototype, 'resolve4'), vi.spyOn(dns.Resolver.prototype, 'resolve6')]
     const [a, b] = [await started(LOOPBACK), await started(LOOPBACK)]
     for (let i = 0; i < 10; i++) a.transport.send(b.address, Uint8Array.of(i))
     await vi.waitFor(() => expect(b.arrivals.length).toBeGreaterThan(0))
-    expect(lookup).not.toHaveBeenCalled()
+    for (const question of [lookup, ...queries]) expect(question).not.toHaveBeenCalled()
   })
 })
 

@@ -1,0 +1,230 @@
+// Accidents that no attacker is needed for.
+
+import { expect, test } from 'vitest'
+import type { Dht } from '../../src/dht.js'
+import { createDht } from '../../src/dht.js'
+import type { DhtOptions } from '../../src/options.js'
+import type { StoredRecord } from '../../src/storage/index.js'
+import { MemoryStore } from '../../src/storage/index.js'
+import type { SimulatedHost } from '../../src/testing/index.js'
+import { fixedLatency, Simulator } from '../../src/testing/index.js'
+
+const SEED = 11
+
+function setUp(): Simulator {
+  return new Simulator({ seed: SEED, latency: fixedLatency(20) })
+}
+
+function nodeOn(host: SimulatedHost, options: Partial<DhtOptions> = {}): Dht {
+  const { transport, clock, randomBytes } = host
+  return createDht({ transport, clock, randomBytes, ...options })
+}
+
+/** Nodes that joined through the first. */
+async function network(simulator: Simulator, count: number, options: Partial<DhtOptions> = {}) {
+  const nodes: { host: SimulatedHost; dht: Dht }[] = []
+  for (let i = 0; i < count; i++) {
+    const host = simulator.host()
+    const bootstrap = i === 0 ? [] : [nodes[0]!.host.address]
+    const dht = nodeOn(host, { bootstrap, ...options })
+    await dht.start()
+    nodes.push({ host, dht })
+  }
+  await simulator.delay(2000)
+  return nodes
+}
+
+test('more requests at once than replies can be kept: no handler runs twice', async () => {
+  const simulator = setUp()
+  await simulator.run(async () => {
+    const [server, client] = (await network(simulator, 2, { limitedScopes: [] })) as [{ dht: Dht }, { dht: Dht }]
+    const runs = new Map<number, number>()
+    server.dht.handle('count', async (payload) => {
+      const number = new DataView(payload.buffer).getUint16(0)
+      runs.set(number, (runs.get(number) ?? 0) + 1)
+      await simulator.delay(900)
+      return payload
+    })
+    const { address } = server.dht
+    const requests = Array.from({ length: 1500 }, (_, i) =>
+      client.dht.request(address as string, 'count', Uint8Array.of(i >> 8, i & 255)).then(
+        () => 'answered',
+        ({ code }) => code,
+      ),
+    )
+    const outcomes = new Set(await Promise.all(requests))
+    expect([...outcomes].sort()).toEqual(['ERR_TIMEOUT', 'answered'])
+    expect(Math.max(...runs.values())).toBe(1)
+    expect(runs.size).toBe(1024)
+    expect(server.dht.stats().dropped.rateLimited).toBeGreaterThan(0)
+  })
+})
+
+test('what a transport does to the bytes that it sent changes no resend and no kept reply', async () => {
+  const simulator = setUp()
+  await simulator.run(async () => {
+    const host = simulator.host()
+    const { clock, randomBytes } = host
+    let lost = 0
+    // Overwrites what it sent, as it may, and loses the first reply.
+    const transport = Object.create(host.transport) as typeof host.transport
+    for (const name of ['start', 'close', 'resolve', 'describe', 'encodeAddress', 'decodeAddress', 'stats'] as const) {
+      transport[name] = (host.transport[name] as () => never).bind(host.transport)
+    }
+    transport.send = (to, bytes) => {
+      if (bytes.length > 60 && lost++ === 0) bytes.fill(0xc1)
+      else host.transport.send(to, bytes.slice())
+      bytes.fill(0xc1)
+    }
+    Object.defineProperty(transport, 'maxDatagramBytes', { value: 1472 })
+    const server = createDht({ transport, clock, randomBytes })
+    await server.start()
+    server.handle('echo', async (payload) => payload)
+    const client = nodeOn(simulator.host())
+    await client.start()
+    const answer = await client.request(host.address, 'echo', Uint8Array.of(1, 2, 3))
+    expect([...answer]).toEqual([1, 2, 3])
+    expect(lost).toBeGreaterThan(1)
+  })
+})
+
+test('a value is a copy even where the store returns Buffers', async () => {
+  class BufferStore extends MemoryStore {
+    override list(key: Uint8Array, kind: number): readonly StoredRecord[] {
+      const buffered = (record: StoredRecord) => ({ ...record, record: Buffer.from(record.record.buffer) })
+      return super.list(key, kind).map(buffered)
+    }
+  }
+  const simulator = setUp()
+  await simulator.run(async () => {
+    const storage = new BufferStore({ bytesMax: 2 ** 20, recordsMax: 100 })
+    const [first] = (await network(simulator, 2)) as [{ host: SimulatedHost }]
+    const dht = nodeOn(simulator.host(), { storage, bootstrap: [first.host.address] })
+    await dht.start()
+    const { key } = await dht.put(Uint8Array.of(1, 2, 3))
+    const found = await dht.get(key)
+    expect(found?.messages).toBe(0)
+    found?.value.fill(9)
+    expect(await dht.get(key)).toMatchObject({ messages: 0, value: Uint8Array.of(1, 2, 3) })
+  })
+})
+
+test('a bootstrap name that takes long to resolve delays no other', async () => {
+  const simulator = new Simulator({ seed: SEED, latency: fixedLatency(20), resolveMs: 9000 })
+  await simulator.run(async () => {
+    const [first] = (await network(simulator, 1)) as [{ host: SimulatedHost }]
+    const startedAtMs = simulator.nowMs
+    const dht = nodeOn(simulator.host(), { bootstrap: ['slow.example:7400', first.host.address] })
+    await dht.start()
+    expect(simulator.nowMs - startedAtMs).toBeLessThan(500)
+  })
+})
+
+test('in a network of two, a node that comes back with its id at a new address is found there', async () => {
+  const simulator = setUp()
+  await simulator.run(async () => {
+    const id = new Uint8Array(32).fill(7)
+    const [stays] = (await network(simulator, 1)) as [{ host: SimulatedHost; dht: Dht }]
+    const before = nodeOn(simulator.host(), { id, bootstrap: [stays.host.address] })
+    await before.start()
+    await simulator.delay(2000)
+    await before.close()
+    const host = simulator.host()
+    const after = nodeOn(host, { id, bootstrap: [stays.host.address] })
+    await after.start()
+    await simulator.delay(120_000)
+    await after.findNode(id)
+    await simulator.delay(10_000)
+    expect(stays.dht.contacts().map(({ address }) => address)).toEqual([host.address])
+    const { storedAt } = await stays.dht.put(Uint8Array.of(1))
+    expect(storedAt.map(({ address }) => address)).toEqual([host.address])
+  })
+})
+
+test('calls that are under way together in one silence count as one failure', async () => {
+  const simulator = setUp()
+  await simulator.run(async () => {
+    const [asker, quiet, other] = (await network(simulator, 6)) as { host: SimulatedHost; dht: Dht }[]
+    const to = { id: quiet!.dht.id, address: quiet!.host.address }
+    simulator.setFilter(({ from, to }) => from !== quiet!.host.address && to !== quiet!.host.address)
+    const calls = Array.from({ length: 5 }, () => asker!.dht.ping(to).catch(({ code }) => code))
+    await simulator.delay(500)
+    await asker!.dht.ping(other!.host.address)
+    expect(await Promise.all(calls)).toEqual(Array(5).fill('ERR_TIMEOUT'))
+    simulator.setFilter(undefined)
+    expect(asker!.dht.contacts().map(({ address }) => address)).toContain(to.address)
+  })
+})
+
+test('a handler that takes longer than a call may does not cost its node a place in the table', async () => {
+  const simulator = setUp()
+  await simulator.run(async () => {
+    const [slow, asker] = (await network(simulator, 4)) as [{ host: SimulatedHost; dht: Dht }, { dht: Dht }]
+    slow.dht.handle('think', async () => {
+      await simulator.delay(5000)
+      return undefined
+    })
+    for (let i = 0; i < 4; i++) {
+      await expect(asker.dht.request(slow.host.address, 'think')).rejects.toMatchObject({ code: 'ERR_TIMEOUT' })
+      const to = { id: slow.dht.id, address: slow.host.address }
+      await expect(asker.dht.request(to, 'think')).rejects.toMatchObject({ code: 'ERR_TIMEOUT' })
+    }
+    expect(asker.dht.contacts().map(({ address }) => address)).toContain(slow.host.address)
+  })
+})
+
+test('in a network of three, the others soon stop waiting for the one that died', async () => {
+  const simulator = setUp()
+  await simulator.run(async () => {
+    const [a, b, dead] = (await network(simulator, 3)) as [
+      { dht: Dht },
+      { host: SimulatedHost },
+      { host: SimulatedHost },
+    ]
+    dead.host.kill()
+    for (let i = 0; i < 4; i++) {
+      await a.dht.put(Uint8Array.of(i))
+      await simulator.delay(1000)
+    }
+    const { elapsedMs, storedAt } = await a.dht.put(Uint8Array.of(99))
+    expect(elapsedMs).toBeLessThan(500)
+    expect(storedAt.map(({ address }) => address)).toEqual([b.host.address])
+  })
+})
+
+test('a transport that throws when it sends ends nothing', async () => {
+  const simulator = setUp()
+  await simulator.run(async () => {
+    const [first] = (await network(simulator, 2)) as [{ host: SimulatedHost }]
+    const host = simulator.host()
+    const dht = nodeOn(host, { bootstrap: [first.host.address] })
+    await dht.start()
+    const { send } = host.transport
+    host.transport.send = () => {
+      throw new Error('send!')
+    }
+    await expect(dht.ping(first.host.address)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' })
+    expect(dht.stats().sendFailures).toBeGreaterThanOrEqual(2)
+    host.transport.send = send
+    await dht.ping(first.host.address)
+  })
+})
+
+test('a transport whose close throws still lets the store be closed, and the event comes', async () => {
+  const simulator = setUp()
+  await simulator.run(async () => {
+    const host = simulator.host()
+    const storage = new MemoryStore({ bytesMax: 2 ** 20, recordsMax: 100 })
+    const dht = nodeOn(host, { storage })
+    await dht.start()
+    let closedEvents = 0
+    dht.on('closed', () => closedEvents++)
+    host.transport.close = () => {
+      throw new Error('close!')
+    }
+    await expect(dht.close()).rejects.toThrow('close!')
+    expect(() => storage.list(new Uint8Array(32), 0)).toThrow()
+    expect(closedEvents).toBe(1)
+    expect(() => dht.handle('late', () => undefined)).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }))
+  })
+})
