@@ -4,7 +4,13 @@ import { mapKey } from '../keyspace/index.js'
 import type { Clock } from '../platform/clock.js'
 import type { AddressScope, Transport } from '../platform/transport.js'
 import type { Codec, Method, RequestMessage } from '../wire/index.js'
-import { DATAGRAM_BYTES_MAX, errorNumber, REFLECTION_FACTOR, responseOverheadBytes } from '../wire/index.js'
+import {
+  DATAGRAM_BYTES_MAX,
+  errorNumber,
+  PROTOCOL_VERSION,
+  REFLECTION_FACTOR,
+  responseOverheadBytes,
+} from '../wire/index.js'
 import type { RpcCounters } from './counters.js'
 import { RateLimit } from './rate-limit.js'
 import { Recent } from './recent.js'
@@ -126,7 +132,9 @@ export class Requests {
     const served = this.#served.get(message.method)
     if (!served) {
       counters.dropped.unknownMethod++
-      refuse('ERR_UNKNOWN_METHOD', `served here: ${[...this.#served.keys()].join(' ')}`)
+      // The application's own names are nobody's business.
+      const known = [...this.#served.keys()].filter((code) => typeof code === 'number')
+      refuse('ERR_UNKNOWN_METHOD', `served here: ${known.join(' ')}`)
       return
     }
     const params = served.method.readParams(message.params)
@@ -141,7 +149,7 @@ export class Requests {
 
   /** Tells the sender of a request of another version which one is spoken here. */
   refuseVersion(tid: Uint8Array, from: Address, receivedBytes: number): void {
-    const text = 'only version 1 is spoken here'
+    const text = `only version ${PROTOCOL_VERSION} is spoken here`
     this.#send(from, this.#encodeError(tid, from, 'ERR_UNKNOWN_VERSION', text), REFLECTION_FACTOR * receivedBytes)
   }
 

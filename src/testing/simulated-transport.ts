@@ -1,6 +1,6 @@
 import { DhtError } from '../errors.js'
 import type { Address, AddressDescription, Transport } from '../platform/transport.js'
-import { decodeEndpoint, formatEndpoint, isHostName, isUnicast, parseEndpoint, splitHostPort } from '../transport/ip.js'
+import { decodeEndpoint, formatEndpoint, isUnicast, readPlace } from '../transport/ip.js'
 import type { ParsedAddress } from '../transport/parsed-addresses.js'
 import type { SimulatedNetwork, Site, Socket } from './simulated-network.js'
 
@@ -85,22 +85,14 @@ export class SimulatedTransport implements Transport, Socket {
   }
 
   async resolve(name: string, { signal }: { signal?: AbortSignal } = {}): Promise<Address[]> {
-    if (typeof name !== 'string') throw new TypeError('an address must be a string')
+    const place = readPlace(name)
     signal?.throwIfAborted()
-    const literal = parseEndpoint(name)
-    if (literal !== undefined) {
-      if (!isUnicast(literal)) throw new TypeError(`nothing can be sent to '${name}': it names no single host`)
-      return [formatEndpoint(literal)]
-    }
-    const parts = splitHostPort(name)
-    if (parts === undefined || parts.bracketed || !isHostName(parts.host)) {
-      throw new TypeError(`'${name}' is not of the form host:port or [IPv6 address]:port`)
-    }
+    if ('kind' in place) return [formatEndpoint(place)]
     await this.#lookupDelay(signal)
     // The dead learn nothing.
     if (this.#isDead()) return never()
-    const found = this.#network.endpointsOf(parts.host)
-    return [...new Set(found.map((endpoint) => formatEndpoint({ ...endpoint, port: parts.port })))]
+    const found = this.#network.endpointsOf(place.hostName)
+    return [...new Set(found.map((endpoint) => formatEndpoint({ ...endpoint, port: place.port })))]
   }
 
   async close(): Promise<void> {

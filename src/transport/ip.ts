@@ -121,6 +121,25 @@ export function decodeEndpoint(bytes: Uint8Array): Endpoint | undefined {
   return kind === 6 && isMapped(ip) ? { kind: 4, ip: ip.slice(12), zone: '', port } : { kind, ip, zone: '', port }
 }
 
+/**
+ * Reads a place that a user named: an address, or a host name and a port.
+ *
+ * @throws TypeError when it is neither, or an address that names no single host
+ */
+export function readPlace(place: string): Endpoint | { readonly hostName: string; readonly port: number } {
+  if (typeof place !== 'string') throw new TypeError('an address must be a string')
+  const endpoint = parseEndpoint(place)
+  if (endpoint !== undefined) {
+    if (!isUnicast(endpoint)) throw new TypeError(`nothing can be sent to '${place}': it names no single host`)
+    return endpoint
+  }
+  const parts = splitHostPort(place)
+  if (parts === undefined || parts.bracketed || !isHostName(parts.host)) {
+    throw new TypeError(`'${place}' is not of the form host:port or [IPv6 address]:port`)
+  }
+  return { hostName: parts.host, port: parts.port }
+}
+
 /** Whether the address is `0.0.0.0` or `::`, which stand for every address of a machine. */
 export function isUnspecified({ ip }: IpAddress): boolean {
   return ip.every((byte) => byte === 0)

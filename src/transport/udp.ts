@@ -7,7 +7,7 @@ import type { Address, AddressDescription, Transport } from '../platform/transpo
 import type { NameSources } from './host-names.js'
 import { findAddresses } from './host-names.js'
 import type { IpKind } from './ip.js'
-import { decodeEndpoint, formatEndpoint, isHostName, isUnicast, parseEndpoint, parseIp, splitHostPort } from './ip.js'
+import { decodeEndpoint, formatEndpoint, isUnicast, parseIp, readPlace } from './ip.js'
 import type { ParsedAddress } from './parsed-addresses.js'
 import { ParsedAddresses } from './parsed-addresses.js'
 import type { UdpConfig, UdpOptions } from './udp-options.js'
@@ -240,22 +240,14 @@ class UdpTransport implements Transport {
   }
 
   async resolve(name: string, { signal }: { signal?: AbortSignal } = {}): Promise<Address[]> {
-    if (typeof name !== 'string') throw new TypeError('an address must be a string')
+    const place = readPlace(name)
     signal?.throwIfAborted()
-    const endpoint = parseEndpoint(name)
-    if (endpoint !== undefined) {
-      if (!isUnicast(endpoint)) throw new TypeError(`nothing can be sent to '${name}': it names no single host`)
-      return this.#canUse(endpoint.kind) ? [formatEndpoint(endpoint)] : []
-    }
-    const parts = splitHostPort(name)
-    if (parts === undefined || parts.bracketed || !isHostName(parts.host)) {
-      throw new TypeError(`'${name}' is not of the form host:port or [IPv6 address]:port`)
-    }
+    if ('kind' in place) return this.#canUse(place.kind) ? [formatEndpoint(place)] : []
     const found = new Set<Address>()
-    for (const address of await this.#lookup(parts.host, signal)) {
+    for (const address of await this.#lookup(place.hostName, signal)) {
       const parsed = parseIp(address)
       if (parsed === undefined || !isUnicast(parsed) || !this.#canUse(parsed.kind)) continue
-      found.add(formatEndpoint({ ...parsed, port: parts.port }))
+      found.add(formatEndpoint({ ...parsed, port: place.port }))
     }
     return [...found]
   }

@@ -59,7 +59,7 @@ describe('serving', () => {
       const tid = peer.askRaw(address, method, [], { paddedBytes: 400 })
       await simulator.advance(100)
       const [reply] = peer.repliesTo(tid)
-      expect(reply).toMatchObject({ type: 'error', text: 'served here: 0 echo' })
+      expect(reply).toMatchObject({ type: 'error', text: 'served here: 0' })
       expect(reply?.type === 'error' && errorCode(reply.code)).toBe('ERR_UNKNOWN_METHOD')
     }
     expect(rpc.counters.dropped.unknownMethod).toBe(2)
