@@ -33,7 +33,7 @@ const DOTTED = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\
 const MAPPED_PREFIX = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
 
 /** Splits `host:port` or `[host]:port`; undefined where there is no host, or no port from 1 to 65,535. */
-export function splitHostPort(text: string): { host: string; port: number; bracketed: boolean } | undefined {
+function splitHostPort(text: string): { host: string; port: number; bracketed: boolean } | undefined {
   const colon = text.lastIndexOf(':')
   const portText = text.slice(colon + 1)
   const port = Number(portText)
