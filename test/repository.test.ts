@@ -8,7 +8,6 @@ type Files = ReadonlyMap<string, string>
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const SKIPPED = ['.git', 'node_modules', 'dist', 'coverage', 'docs/api']
-const NPM_REGISTRY = 'https://registry.npmjs.org/'
 
 // A place of one segment, such as /app, would match too much else; the made-up one keeps the pattern from being empty.
 const OWN_PLACES = [root.slice(0, -1), homedir(), join('/made', 'up')].filter((path) => path.split('/').length > 2)
@@ -59,13 +58,10 @@ function holding(files: Files, pattern: RegExp): string[] {
   return [...files].filter(([, text]) => pattern.test(text)).map(([path]) => path)
 }
 
-/** The addresses that a package-lock.json takes packages from, other than the public registry. */
-function strangeSources(lock: string): string[] {
+/** The addresses that a package-lock.json takes packages from: none, so that each machine uses its own registry. */
+function addressesIn(lock: string): string[] {
   const packages = (JSON.parse(lock) as { packages: Record<string, { resolved?: string }> }).packages
-  return Object.values(packages)
-    .map(({ resolved }) => resolved)
-    .filter((resolved) => resolved !== undefined)
-    .filter((resolved) => !resolved.startsWith(NPM_REGISTRY))
+  return Object.values(packages).flatMap(({ resolved }) => (resolved === undefined ? [] : [resolved]))
 }
 
 const files: Files = new Map(filesOf(''))
@@ -75,12 +71,12 @@ describe('the repository', () => {
     expect([...files.keys()]).toEqual(expect.arrayContaining(['package.json', 'src/errors.ts', '.gitignore']))
   })
 
-  test('package-lock.json takes packages from the public npm registry alone', () => {
-    expect(strangeSources(files.get('package-lock.json') ?? '{}')).toEqual([])
+  test('package-lock.json names no address that packages are taken from', () => {
+    expect(addressesIn(files.get('package-lock.json') ?? '{}')).toEqual([])
     const broken = {
-      packages: { a: { resolved: `${NPM_REGISTRY}a.tgz` }, b: { resolved: 'https://example.org/b.tgz' } },
+      packages: { '': {}, 'node_modules/a': {}, 'node_modules/b': { resolved: 'https://example.org/b.tgz' } },
     }
-    expect(strangeSources(JSON.stringify(broken))).toEqual(['https://example.org/b.tgz'])
+    expect(addressesIn(JSON.stringify(broken))).toEqual(['https://example.org/b.tgz'])
   })
 
   test('no settings of npm point elsewhere', () => {
