@@ -1,6 +1,5 @@
 import debug from 'debug'
 import { whenReady } from '../storage/index.js'
-import { PING } from '../wire/index.js'
 import type { NodeContext } from './node-context.js'
 import { lookUpRegions } from './regions.js'
 import { Running } from './running.js'
@@ -48,13 +47,13 @@ export class Upkeep {
   }
 
   #refresh(): void {
-    const { config, rpc, table } = this.#node
+    const { config, table, verify } = this.#node
     // Regions turn stale at different times; those due before the next turn would come too late then.
     const regions = table.staleRegions(config.refreshIntervalMs / 2)
     log('%d regions to refresh', regions.length)
     lookUpRegions(this.#node, regions, this.#running)
     // Nobody is told of contacts that failed, nor do lookups begin with them: they would stay so for ever.
-    for (const entry of table.entries()) if (entry.failures > 0) rpc.call(PING, entry, {}, { done() {} })
+    for (const entry of table.entries()) if (entry.failures > 0) verify(entry)
   }
 
   #scheduleExpiry(): void {

@@ -89,18 +89,19 @@ export function putRecord(
 ): () => void {
   if (node.table.size === 0) return refuse(done)
   const startedAtMs = node.clock.now()
+  const storing: Storing = { key, kind, record, lifetimeMs }
   const tokens = new Map<string, Uint8Array>()
   let cancelStores = IGNORE
   const run: LookupRun = lookUpRecords(node, key, kind, 0, {
     token: (contact, token) => tokens.set(mapKey(contact.id), token),
     done(outcome) {
       const holders = outcome.closest
-      cancelStores = storeAt(node, holders, tokens, { key, kind, record, lifetimeMs }, (storedAt, messages, cause) => {
+      cancelStores = storeAt(node, holders, tokens, storing, (storedAt, messages, cause) => {
         if (storedAt.length === 0) {
           const error = holders.length === 0 ? inconclusive(outcome) : undefined
           return done(error ?? new DhtError('ERR_NOT_STORED', 'no node stored the record', { cause }), undefined)
         }
-        keepOwnCopy(node, key, kind, record, lifetimeMs, holders)
+        keepOwnCopy(node, holders, storing)
         const elapsedMs = node.clock.now() - startedAtMs
         done(undefined, { storedAt, hops: outcome.hops, messages: outcome.messages + messages, elapsedMs })
       })
@@ -160,14 +161,7 @@ function storeAt(
 }
 
 /** Others will look for the record here too when we are one of the k nearest. A failing store costs only this copy. */
-function keepOwnCopy(
-  node: NodeContext,
-  key: NodeId,
-  kind: RecordKind,
-  record: Uint8Array,
-  lifetimeMs: number,
-  holders: readonly Contact[],
-): void {
+function keepOwnCopy(node: NodeContext, holders: readonly Contact[], { key, kind, record, lifetimeMs }: Storing): void {
   const farthest = holders[node.config.k - 1]
   if (node.config.client || (farthest && compareDistance(key, node.id, farthest.id) > 0)) return
   const keep = (held: readonly StoredRecord[]): void => {
