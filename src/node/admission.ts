@@ -57,7 +57,7 @@ export class Admission implements CallObserver {
   onAnswer(contact: Contact, flags: number): void {
     const { clock, table } = this.#config
     this.#lastAnswerMs = clock.now()
-    if (this.isSilent(contact.address)) this.#unanswered.set(contact.address, 0, clock.now())
+    if (this.#unansweredAt(contact.address) > 0) this.#unanswered.set(contact.address, 0, clock.now())
     const known = table.get(contact.id)
     if (flags & Flag.client) {
       table.remove(contact.id, contact.address)
@@ -74,8 +74,7 @@ export class Admission implements CallObserver {
   /** A call to a contact failed after its resend. */
   onSilence(callee: Callee, sentAtMs: number): void {
     const { clock, table } = this.#config
-    const unanswered = (this.#unanswered.get(callee.address, clock.now()) ?? 0) + 1
-    this.#unanswered.set(callee.address, unanswered, clock.now())
+    this.#unanswered.set(callee.address, this.#unansweredAt(callee.address) + 1, clock.now())
     if (!callee.id) return
     if (this.#lastAnswerMs >= sentAtMs) table.failed(callee.id, callee.address, sentAtMs)
     // Of whom we never met the silence tells nothing: a forged request would do to make us join anew.
@@ -84,7 +83,7 @@ export class Admission implements CallObserver {
 
   /** Whether the last calls to an address went unanswered. */
   isSilent(address: Address): boolean {
-    return (this.#unanswered.get(address, this.#config.clock.now()) ?? 0) >= SILENT_CALLS
+    return this.#unansweredAt(address) >= SILENT_CALLS
   }
 
   /** A contact answered, but with nothing that helps anybody. */
@@ -193,6 +192,11 @@ export class Admission implements CallObserver {
       },
       !isStranger,
     )
+  }
+
+  /** How many of the last calls to an address went unanswered. */
+  #unansweredAt(address: Address): number {
+    return this.#unanswered.get(address, this.#config.clock.now()) ?? 0
   }
 
   #isDue(checked: Recent<true>, contact: Contact): boolean {

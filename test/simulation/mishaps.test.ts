@@ -203,6 +203,26 @@ test('in a network of three, the others soon stop waiting for the one that died'
   })
 })
 
+test('a contact that answered between two lost calls is asked in lookups', async () => {
+  const simulator = setUp()
+  await simulator.run(async () => {
+    const [asker, shaky, other] = (await network(simulator, 3)) as [Member, Member, Member]
+    const to = { id: shaky.dht.id, address: shaky.host.address }
+    for (let i = 0; i < 2; i++) {
+      simulator.setFilter(({ from, to }) => from !== shaky.host.address && to !== shaky.host.address)
+      const lost = asker.dht.ping(to).catch(({ code }) => code)
+      await simulator.delay(500)
+      await asker.dht.ping(other.host.address)
+      expect(await lost).toBe('ERR_TIMEOUT')
+      simulator.setFilter(undefined)
+      if (i === 0) await asker.dht.ping(to)
+    }
+    // Its one failure keeps it from being a seed, but the other names it.
+    const { closest } = await asker.dht.findNode(shaky.dht.id)
+    expect(closest.map(({ address }) => address)).toContain(to.address)
+  })
+})
+
 test('a transport that throws when it sends ends nothing', async () => {
   const simulator = setUp()
   await simulator.run(async () => {
