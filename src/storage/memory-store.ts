@@ -29,7 +29,7 @@ interface Source {
   readonly group: Uint8Array
   readonly entries: Heap<'sourcePosition', Entry>
   bytes: number
-  /** The `order` of its newest record: of equally heavy sources, the one that grew last gives way. */
+  /** The `order` of what it was given last: of equally heavy sources, the one that grew last gives way. */
   order: number
   weightPosition: number
 }
@@ -40,10 +40,11 @@ interface Source {
  * When it is full, records of the heaviest source go first, soonest expiry first. When the new record makes its own
  * source the heaviest, or equally heavy, it displaces that source's own records; if it would expire before all of
  * them it is refused. So a flood from one network displaces only itself as soon as it outweighs everybody else.
- * Weight is bytes with `RECORD_OVERHEAD_BYTES` for each record.
+ * Weight is bytes with `RECORD_OVERHEAD_BYTES` for each record. What a source adds to `recordsPerSourceMax` records is
+ * refused and displaces nothing.
  */
 export class MemoryStore implements RecordStore {
-  readonly #limits: RecordStoreLimits
+  readonly #limits: Required<RecordStoreLimits>
   /** By key and kind, then by slot. */
   readonly #places = new Map<string, Map<string, Entry>>()
   readonly #sources = new Map<string, Source>()
@@ -54,12 +55,11 @@ export class MemoryStore implements RecordStore {
   #isClosed = false
 
   /** @throws RangeError when a limit is no whole number from 0 up */
-  constructor(limits: RecordStoreLimits) {
-    for (const name of ['bytesMax', 'recordsMax'] as const) {
-      if (!Number.isSafeInteger(limits[name]) || limits[name] < 0)
-        throw new RangeError(`${name} must be a whole number`)
+  constructor({ bytesMax, recordsMax, recordsPerSourceMax = recordsMax }: RecordStoreLimits) {
+    this.#limits = { bytesMax, recordsMax, recordsPerSourceMax }
+    for (const [name, max] of Object.entries(this.#limits)) {
+      if (!Number.isSafeInteger(max) || max < 0) throw new RangeError(`${name} must be a whole number`)
     }
-    this.#limits = { bytesMax: limits.bytesMax, recordsMax: limits.recordsMax }
   }
 
   list(key: Uint8Array, kind: number): readonly StoredRecord[] {
@@ -78,15 +78,17 @@ export class MemoryStore implements RecordStore {
     const place = placeOf(record.key, record.kind)
     const slot = mapKey(record.slot)
     const known = this.#places.get(place)?.get(slot)
+    const source = this.#sourceOf(record.source)
+    if (known?.source !== source && source.entries.size >= this.#limits.recordsPerSourceMax) return 'full'
+    const sourceOrder = source.order
     const before = known && { ...known }
     if (known) this.#remove(known)
-    const source = this.#sourceOf(record.source)
     const change = { stored: copyOf(record, source.group), bytes, source, order: this.#order++ }
     const entry = known
       ? Object.assign(known, change)
       : { place, slot, expiryPosition: -1, sourcePosition: -1, ...change }
     this.#add(entry)
-    return this.#makeRoom(entry, before)
+    return this.#makeRoom(entry, sourceOrder, before)
   }
 
   delete(key: Uint8Array, kind: number, slot: Uint8Array): boolean {
@@ -119,8 +121,12 @@ export class MemoryStore implements RecordStore {
     readonly records: number
     /** What they take. */
     readonly bytes: number
+    /** How full it is, from 0 to 1. */
+    readonly fill: number
   } {
-    return { records: this.#byExpiry.size, bytes: this.#bytes }
+    const { bytesMax, recordsMax } = this.#limits
+    const [records, bytes] = [this.#byExpiry.size, this.#bytes]
+    return { records, bytes, fill: Math.max(share(records, recordsMax), share(bytes, bytesMax)) }
   }
 
   close(): void {
@@ -129,7 +135,7 @@ export class MemoryStore implements RecordStore {
   }
 
   /** Evicts until the limits hold again; if that would take the new entry itself, all is put back as it was. */
-  #makeRoom(added: Entry, before: Entry | undefined): PutOutcome {
+  #makeRoom(added: Entry, sourceOrder: number, before: Entry | undefined): PutOutcome {
     const evicted: Entry[] = []
     while (this.#bytes > this.#limits.bytesMax || this.#byExpiry.size > this.#limits.recordsMax) {
       const victim = (this.#byWeight.first() as Source).entries.first() as Entry
@@ -138,6 +144,8 @@ export class MemoryStore implements RecordStore {
         evicted.push(victim)
         continue
       }
+      added.source.order = sourceOrder
+      if (added.source.weightPosition >= 0) this.#byWeight.moved(added.source)
       for (const entry of evicted) this.#add(entry)
       if (before) {
         const { stored, bytes, source, order } = before
@@ -212,6 +220,10 @@ function outweighs(a: Source, b: Source): boolean {
 
 function placeOf(key: Uint8Array, kind: number): string {
   return String.fromCharCode(kind) + mapKey(key)
+}
+
+function share(held: number, max: number): number {
+  return max === 0 ? 1 : held / max
 }
 
 function bytesOf({ key, slot, record, source, meta }: StoredRecord): number {

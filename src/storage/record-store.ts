@@ -14,7 +14,7 @@ export interface StoredRecord {
   readonly slot: Uint8Array
   /** The record itself. Whether it is valid is decided elsewhere; a store never looks inside. */
   readonly record: Uint8Array
-  /** When it was stored, in `Clock.wallNow()` milliseconds. */
+  /** When it was last stored, by its publisher or by another holder, in `Clock.wallNow()` milliseconds. A store only keeps it. */
   readonly storedAtMs: number
   /** From when on it is expired, in `Clock.wallNow()` milliseconds; finite. */
   readonly expiresAtMs: number
@@ -24,7 +24,7 @@ export interface StoredRecord {
    * them, and have them evicted in place of its own.
    */
   readonly source: Uint8Array
-  /** The holder's own notes, kept beside the record: for a peer's record the host it came from. */
+  /** The holder's own notes beside the record. */
   readonly meta?: Uint8Array
 }
 
@@ -37,6 +37,14 @@ export interface RecordStoreLimits {
   readonly bytesMax: number
   /** Records of all keys together. */
   readonly recordsMax: number
+  /**
+   * Records of one source. What would be one more is refused, and nothing is evicted for it, neither another's record
+   * nor its own. So a flood from one network ends before it costs anybody anything: it neither fills the store, which
+   * would have the holder refuse others, nor wears out a disk by displacing its own records over and over.
+   *
+   * @defaultValue `recordsMax`: one source may have all the room, as on a LAN where all nodes share one network
+   */
+  readonly recordsPerSourceMax?: number
 }
 
 /**
@@ -58,6 +66,9 @@ export interface RecordStore {
 
   /**
    * Adds a record or replaces the one of its name. It may evict others.
+   *
+   * A source that has `recordsPerSourceMax` records can only replace its own: a new name is refused, and so is that
+   * of another source's record.
    *
    * @returns `full` when there was no room that it may take; then a record that it should have replaced is still there
    */
@@ -85,6 +96,12 @@ export interface RecordStore {
     readonly records: number
     /** What they take. */
     readonly bytes: number
+    /**
+     * How full it is, from 0 (empty) to 1, by the limit that is nearer: the larger one of `records / recordsMax` and
+     * `bytes / bytesMax`, where a limit of 0 counts as reached. With little room left, a holder may refuse keys that
+     * it is too far from.
+     */
+    readonly fill: number
   }
 
   /** Ends it, after all writes that were called. Idempotent. Afterwards every call but this one and `stats` fails. */

@@ -4,7 +4,11 @@ import { assert } from './conformance.js'
 import {
   boundsBytes,
   boundsRecords,
+  boundsSources,
+  boundsSourcesByDefault,
   evictsHeaviest,
+  isFullWithoutRoom,
+  measuresFill,
   refusesGiants,
   survivesFlood,
 } from './record-store-limit-checks.js'
@@ -32,6 +36,8 @@ export interface RecordStoreConformanceOptions {
   reopen?(limits: RecordStoreLimits): MaybePromise<RecordStore>
 }
 
+type Check = (store: RecordStore, limits: RecordStoreLimits) => Promise<void>
+
 /** Limits that no test reaches unless it means to. */
 const ROOMY: RecordStoreLimits = { bytesMax: 64 * 2 ** 20, recordsMax: 10_000 }
 
@@ -44,7 +50,7 @@ const ROOMY: RecordStoreLimits = { bytesMax: 64 * 2 ** 20, recordsMax: 10_000 }
  * ```
  */
 export function recordStoreConformance(options: RecordStoreConformanceOptions): ConformanceTest[] {
-  const checks: [name: string, limits: RecordStoreLimits, check: (store: RecordStore) => Promise<void>][] = [
+  const checks: [name: string, limits: RecordStoreLimits, check: Check][] = [
     ['a record comes back with exactly its bytes, times and source', ROOMY, roundTrip],
     ['a record without meta comes back without, empty arrays come back empty', ROOMY, optionalParts],
     ['arrays that are views or change later are copied', ROOMY, copiesWhatItKeeps],
@@ -60,6 +66,12 @@ export function recordStoreConformance(options: RecordStoreConformanceOptions): 
     ['arguments out of range are refused', ROOMY, refusesBadArguments],
     ['never more than recordsMax records', { ...ROOMY, recordsMax: 10 }, boundsRecords],
     ['never more than bytesMax bytes', { ...ROOMY, bytesMax: 50_000 }, boundsBytes],
+    ['never more than recordsPerSourceMax records of one source', { ...ROOMY, recordsPerSourceMax: 5 }, boundsSources],
+    ['one source may have recordsMax records by default', { ...ROOMY, recordsMax: 10 }, boundsSourcesByDefault],
+    ['fill follows the records where they are nearer to their limit', { ...ROOMY, recordsMax: 20 }, measuresFill],
+    ['fill follows the bytes where they are nearer to their limit', { ...ROOMY, bytesMax: 100_000 }, measuresFill],
+    ['a store for no records is full', { ...ROOMY, recordsMax: 0 }, isFullWithoutRoom],
+    ['a store for no bytes is full', { ...ROOMY, bytesMax: 0 }, isFullWithoutRoom],
     [
       'a record that can never fit is refused, and the one it would replace stays',
       { ...ROOMY, bytesMax: 20_000 },
@@ -74,7 +86,7 @@ export function recordStoreConformance(options: RecordStoreConformanceOptions): 
     async run() {
       const store = await options.create(limits)
       try {
-        await check(store)
+        await check(store, limits)
       } finally {
         await store.close()
       }
@@ -155,6 +167,7 @@ async function copiesWhatItKeeps(store: RecordStore): Promise<void> {
 async function replaces(store: RecordStore): Promise<void> {
   const later = sample(1, {
     record: bytesOf(9, 9),
+    storedAtMs: NOW_MS + 1,
     expiresAtMs: NOW_MS + 2 * HOUR_MS,
     source: bytesOf(8),
     meta: bytesOf(1),
@@ -163,7 +176,7 @@ async function replaces(store: RecordStore): Promise<void> {
   assert((await store.put(later)) === 'stored', 'a replacement is not `stored`')
   await assertHolds(store, [later])
   assert((await store.removeExpired(NOW_MS + HOUR_MS)) === 0, 'the replaced expiry still counts')
-  const sooner = sample(1, { record: new Uint8Array(0), expiresAtMs: NOW_MS + 5 })
+  const sooner = sample(1, { record: new Uint8Array(0), storedAtMs: NOW_MS - 1, expiresAtMs: NOW_MS + 5 })
   await store.put(sooner)
   await assertHolds(store, [sooner])
   assert((await store.removeExpired(NOW_MS + 5)) === 1, 'an expiry that came nearer does not count')
