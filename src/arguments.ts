@@ -4,7 +4,8 @@
 import { DhtError } from './errors.js'
 import type { Address, Contact, NodeId } from './keyspace/index.js'
 import { ID_BYTES } from './keyspace/index.js'
-import { VALUE_BYTES_MAX } from './records/index.js'
+import type { KeyPair } from './platform/signatures.js'
+import { PEER_DATA_BYTES_MAX, SALT_BYTES_MAX, VALUE_BYTES_MAX } from './records/index.js'
 import { METHOD_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from './wire/index.js'
 
 /** Options of every call that waits. */
@@ -13,11 +14,57 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Options of calls that store something. */
+export interface StoreOptions extends CallOptions {
+  /** How long holders are asked to keep it, in ms, 1 s to 48 h; the node's `valueLifetimeMs` by default. */
+  readonly lifetimeMs?: number | undefined
+  /** Whether this node stores it again by itself, at half of the lifetime, for as long as it is open; true by default. */
+  readonly republish?: boolean | undefined
+}
+
+/** The names of {@link StoreOptions}, beside `signal`. */
+export const STORE_OPTION_NAMES: readonly string[] = ['lifetimeMs', 'republish']
+
+/** Options of `publish`. */
+export interface PublishOptions extends StoreOptions {
+  /** Tells apart the values of one key pair; at most 64 bytes, none by default. */
+  readonly salt?: Uint8Array | undefined
+  /** The sequence number, 0 to 2^64 - 1; by default one more than the highest that the network holds. */
+  readonly seq?: bigint | undefined
+  /** Compare-and-swap: publish only if this is the sequence number held now, 0 for nothing. */
+  readonly cas?: bigint | undefined
+}
+
+/** Options of `resolve`. */
+export interface ResolveOptions extends CallOptions {
+  /** The salt that it was published with; none by default. */
+  readonly salt?: Uint8Array | undefined
+}
+
+/** Options of `announce`. */
+export interface AnnounceOptions extends CallOptions {
+  /** The port at which the peer is to be reached; by default the one that the DHT's datagrams come from. */
+  readonly port?: number | undefined
+  /** What others are told beside; at most 200 bytes. */
+  readonly data?: Uint8Array | undefined
+  /** Who announces itself; by default a key pair that this node makes up once. */
+  readonly keys?: KeyPair | undefined
+}
+
 /** A key or id, copied. */
 export function mustBeKey(name: string, value: unknown): NodeId {
   if (!(value instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array`)
   if (value.length !== ID_BYTES) throw new RangeError(`${name} must have ${ID_BYTES} bytes, not ${value.length}`)
   return new Uint8Array(value)
+}
+
+/** A record of an application's own kind, copied. */
+export function mustBeRecord(record: unknown, bytesMax: number): Uint8Array {
+  if (!(record instanceof Uint8Array)) throw new TypeError('the record must be a Uint8Array')
+  if (record.length > bytesMax) {
+    throw new DhtError('ERR_VALUE_TOO_LARGE', `a record has at most ${bytesMax} bytes, this one ${record.length}`)
+  }
+  return new Uint8Array(record)
 }
 
 /** A value of one record, copied. */
@@ -64,16 +111,76 @@ export function copyOfContact({ id, address }: Contact): Contact {
   return { id: new Uint8Array(id), address }
 }
 
-/** The options of a call. */
-export function mustBeCallOptions(options: unknown): CallOptions {
-  if (options === undefined) return {}
+/**
+ * The options of a call, of which only `signal` is checked.
+ *
+ * @param names - those that there are beside `signal`
+ */
+export function mustBeCallOptions<T extends CallOptions>(options: T | undefined, names: readonly string[] = []): T {
+  if (options === undefined) return {} as T
   if (typeof options !== 'object' || options === null) throw new TypeError('the options must be an object')
   if (isSignal(options)) throw new TypeError('a signal is given as { signal }')
-  const unknown = Object.keys(options).find((name) => name !== 'signal')
+  const unknown = Object.keys(options).find((name) => name !== 'signal' && !names.includes(name))
   if (unknown !== undefined) throw new TypeError(`there is no option ${unknown}`)
-  const { signal } = options as CallOptions
-  if (signal !== undefined && !isSignal(signal)) throw new TypeError('signal must be an AbortSignal')
-  return { signal }
+  if (options.signal !== undefined && !isSignal(options.signal)) throw new TypeError('signal must be an AbortSignal')
+  return options
+}
+
+/** A key pair, copied; that both keys belong together is checked elsewhere. */
+export function mustBeKeyPair(keys: unknown): KeyPair {
+  if (typeof keys !== 'object' || keys === null) throw new TypeError('keys must be a key pair')
+  const { publicKey, secretKey } = keys as Partial<KeyPair>
+  return { publicKey: mustBeKey('publicKey', publicKey), secretKey: mustBeKey('secretKey', secretKey) }
+}
+
+/** A salt, copied; none is an empty one. */
+export function mustBeSalt(salt: unknown): Uint8Array {
+  if (salt === undefined) return new Uint8Array(0)
+  if (!(salt instanceof Uint8Array)) throw new TypeError('salt must be a Uint8Array')
+  if (salt.length > SALT_BYTES_MAX) throw new RangeError(`salt must have at most ${SALT_BYTES_MAX} bytes`)
+  return new Uint8Array(salt)
+}
+
+/** A sequence number, if there is one. */
+export function mustBeSeq(name: string, seq: unknown): bigint | undefined {
+  if (seq === undefined) return undefined
+  if (typeof seq !== 'bigint') throw new TypeError(`${name} must be a bigint`)
+  if (seq < 0n || seq >= 2n ** 64n) throw new RangeError(`${name} must be from 0 to 2^64 - 1`)
+  return seq
+}
+
+/** A port, 0 for none. */
+export function mustBePort(port: unknown): number {
+  if (port === undefined) return 0
+  if (typeof port !== 'number') throw new TypeError('port must be a number')
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new RangeError('port must be an integer from 1 to 65535')
+  }
+  return port
+}
+
+/** What is announced beside a port, copied. */
+export function mustBePeerData(data: unknown): Uint8Array {
+  if (data === undefined) return new Uint8Array(0)
+  if (!(data instanceof Uint8Array)) throw new TypeError('data must be a Uint8Array')
+  if (data.length > PEER_DATA_BYTES_MAX) {
+    throw new DhtError('ERR_VALUE_TOO_LARGE', `data has at most ${PEER_DATA_BYTES_MAX} bytes, this ${data.length}`)
+  }
+  return new Uint8Array(data)
+}
+
+/** How long something is to be kept, in ms. */
+export function mustBeLifetime(lifetimeMs: unknown, maxMs: number): number | undefined {
+  if (lifetimeMs === undefined) return undefined
+  if (typeof lifetimeMs !== 'number') throw new TypeError('lifetimeMs must be a number')
+  if (!(lifetimeMs >= 1000 && lifetimeMs <= maxMs)) throw new RangeError(`lifetimeMs must be from 1000 to ${maxMs}`)
+  return lifetimeMs
+}
+
+/** Yes or no. */
+export function mustBeFlag(name: string, flag: unknown): boolean | undefined {
+  if (flag !== undefined && typeof flag !== 'boolean') throw new TypeError(`${name} must be true or false`)
+  return flag
 }
 
 /** Told by its shape: a signal may be of another realm or library. */

@@ -1,111 +1,77 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
-import type { CallOptions } from './arguments.js'
+import { announce } from './announcing.js'
+import type { AnnounceOptions, CallOptions, PublishOptions, ResolveOptions, StoreOptions } from './arguments.js'
 import {
   copyOfContact,
   mustBeCallee,
   mustBeCallOptions,
+  mustBeFlag,
   mustBeKey,
+  mustBeLifetime,
   mustBeMethodName,
   mustBePayload,
+  mustBePeerData,
+  mustBePort,
+  mustBeRecord,
+  mustBeSalt,
   mustBeValue,
+  STORE_OPTION_NAMES,
 } from './arguments.js'
-import { DhtError } from './errors.js'
 import type { DhtEvents, Listener } from './events.js'
-import { EVENT_NAMES, Events } from './events.js'
 import type { Address, Contact, NodeId } from './keyspace/index.js'
-import type { Costs, NodeContext } from './node/index.js'
-import {
-  Admission,
-  anyIdButOurs,
-  findNodes,
-  getRecord,
-  Join,
-  putRecord,
-  serveProtocol,
-  Upkeep,
-  WriteTokens,
-} from './node/index.js'
-import type { Done } from './operations.js'
-import { Operations } from './operations.js'
+import { LifeCycle } from './life-cycle.js'
+import { call, serve } from './messages.js'
+import type { FoundRecord, FoundRecords, LocatedPeer, StoredAt } from './node/index.js'
+import { findNodes, getRecord, putCopies, resolveRecords } from './node/index.js'
 import type { DhtConfig, DhtOptions } from './options.js'
 import { resolveOptions } from './options.js'
-import { encodeImmutable, immutableKind, immutableValue } from './records/index.js'
-import type { AppHandler, DhtStats, FindNodeResult, GetResult, PingResult, PutResult, Started } from './results.js'
-import { RoutingTable } from './routing/index.js'
-import type { Callee } from './rpc/index.js'
-import { Rpc } from './rpc/index.js'
-import type { Method } from './wire/index.js'
-import { appMethod, createCodec, createContactPacker, Flag, familyFlags, PING } from './wire/index.js'
-
-type State = 'new' | 'starting' | 'open' | 'closed'
+import { PeerSearch } from './peer-search.js'
+import type { KeyPair } from './platform/signatures.js'
+import { mustBeMatching, publishValue } from './publishing.js'
+import type { RecordKind } from './records/index.js'
+import { encodeImmutable, immutableValue, KindCode, mutableKey, readMutable } from './records/index.js'
+import type {
+  Announcement,
+  AppHandler,
+  DhtStats,
+  FindNodeResult,
+  FindRecordsResult,
+  GetResult,
+  PingResult,
+  PublishResult,
+  PutResult,
+  ResolveResult,
+  Started,
+  StoreRecordResult,
+} from './results.js'
+import { statsOf } from './stats.js'
+import { appMethod, PING } from './wire/index.js'
 
 const NO_PAYLOAD = new Uint8Array(0)
 
 /** A node of the network: made by {@link createDht}. */
 export class Dht implements AsyncDisposable {
   readonly #config: DhtConfig
-  readonly #node: NodeContext
-  readonly #join: Join
-  readonly #upkeep: Upkeep
-  readonly #events = new Events<DhtEvents>(EVENT_NAMES)
-  readonly #operations = new Operations()
-  #state: State = 'new'
-  #address: Address | undefined
-  #flags: number
-  #isJoined = false
-  #started: Promise<Started> | undefined
-  #closed: Promise<void> | undefined
+  readonly #life: LifeCycle
+  #ownKeys: KeyPair | undefined
 
   /** @internal */
   constructor(config: DhtConfig) {
-    const { clock, id, randomBytes, storage, transport } = config
     this.#config = config
-    this.#flags = config.client ? Flag.client : 0
-    const table = new RoutingTable({
-      ...config,
-      ownId: id,
-      now: () => clock.now(),
-      describe: (address) => transport.describe(address),
-      onAdded: (contact) => this.#onAdded(contact),
-      onRemoved: (contact) => this.#events.emit('contactRemoved', copyOfContact(contact)),
-    })
-    const admission = new Admission({ ...config, table, rpc: () => rpc, onIsolated: () => this.#onLonely() })
-    const rpc: Rpc = new Rpc({
-      ...config,
-      codec: createCodec(config.network),
-      identity: () => ({ id, flags: this.#flags }),
-      mayClaim: anyIdButOurs(id),
-      observer: admission,
-    })
-    const packer = createContactPacker(transport)
-    const counters = { invalidRecords: 0 }
-    this.#node = {
-      ...{ id, config, clock, randomBytes, transport, table, rpc, store: storage, packer, counters },
-      verify: (entry) => admission.check(entry),
-      isSilent: (address) => admission.isSilent(address),
-    }
-    serveProtocol(this.#node, new WriteTokens(config), new Map([[immutableKind.code, immutableKind]]))
-    this.#join = new Join(this.#node, () => this.#address, {
-      joined: (found) => {
-        this.#isJoined = true
-        this.#events.emit('joined', found)
-      },
-      failed: (error) => this.#events.emit('bootstrapFailed', error),
-    })
-    this.#upkeep = new Upkeep(this.#node, () => this.#onLonely())
+    this.#life = new LifeCycle(config)
   }
 
   /** The node's id; a copy. */
   get id(): NodeId {
-    return new Uint8Array(this.#node.id)
+    return new Uint8Array(this.#config.id)
   }
 
   /**
    * Where the node listens; undefined before it has started. Behind a NAT, others see another address.
    */
   get address(): Address | undefined {
-    return this.#address
+    return this.#life.address
   }
 
   /**
@@ -118,10 +84,7 @@ export class Dht implements AsyncDisposable {
    * @throws TypeError when a bootstrap address can't be read; the node is closed then, and so it is after an abort
    */
   start(options?: CallOptions): Promise<Started> {
-    // A wrong argument leaves the node new, and a closed one only says so.
-    const isUnderWay = this.#state === 'starting' || this.#state === 'open'
-    if (!isUnderWay || !this.#started) this.#started = this.#start(options)
-    return this.#started
+    return this.#life.start(options)
   }
 
   /**
@@ -131,12 +94,9 @@ export class Dht implements AsyncDisposable {
    * @throws DhtError `ERR_VALUE_TOO_LARGE`; `ERR_NO_CONTACTS` when the routing table is empty; `ERR_TIMEOUT` when
    *   nobody answered; `ERR_NOT_STORED` when nobody stored it, with the first refusal as its `cause`
    */
-  async put(value: Uint8Array, options?: CallOptions): Promise<PutResult> {
+  async put(value: Uint8Array, options?: StoreOptions): Promise<PutResult> {
     const { key, record } = encodeImmutable(mustBeValue(value))
-    const stored = await this.#run<Omit<PutResult, 'key'>>(options, (done) =>
-      putRecord(this.#node, key, immutableKind, record, this.#config.valueLifetimeMs, done),
-    )
-    return { key, ...stored, storedAt: stored.storedAt.map(copyOfContact) }
+    return { key, ...(await this.#store(this.#kind(KindCode.immutable), key, record, options)) }
   }
 
   /**
@@ -147,12 +107,120 @@ export class Dht implements AsyncDisposable {
    */
   async get(key: Uint8Array, options?: CallOptions): Promise<GetResult | undefined> {
     const wanted = mustBeKey('key', key)
-    const found = await this.#run(options, (done: Done<(Costs & { record: Uint8Array }) | undefined>) =>
-      getRecord(this.#node, wanted, done),
+    const { signal } = mustBeCallOptions(options)
+    const found = await this.#life.run<FoundRecord | undefined>(signal, (done) =>
+      getRecord(this.#life.parts.node, wanted, this.#kind(KindCode.immutable), done),
     )
     if (found === undefined) return undefined
     const { record, ...costs } = found
     return { value: immutableValue(record), ...costs }
+  }
+
+  /**
+   * Signs a value and stores it at the k nodes nearest to the key of public key and salt, where it takes the place of
+   * the one before. Of two values with one sequence number all nodes choose the same.
+   *
+   * @param keys - of {@link generateKeyPair}
+   * @param value - at most 880 bytes
+   * @throws DhtError as {@link Dht.put}; `ERR_SEQ_TOO_LOW` when a higher sequence number is held; `ERR_SEQ_CONFLICT` when
+   *   another value with this one is held, and wins; `ERR_CAS_MISMATCH` when `cas` is not what is held; `ERR_NOT_STORED`
+   *   too when no more than half of the k nearest took part in a compare-and-swap. Under a partition of the network each
+   *   side has its own compare-and-swap.
+   */
+  async publish(keys: KeyPair, value: Uint8Array, options?: PublishOptions): Promise<PublishResult> {
+    return publishValue(this.#life, this.#config, this.#kind(KindCode.mutable), keys, value, options)
+  }
+
+  /**
+   * Resolves what was published: asks all of the k nearest, and takes the value with the highest sequence number.
+   * Holders that have an older one, or none, are brought up to it, which the caller does not wait for.
+   *
+   * @returns undefined when more than half of the k nearest nodes answered and none has one
+   * @throws DhtError `ERR_NO_CONTACTS` when the routing table is empty, `ERR_TIMEOUT` when too few answered to tell
+   */
+  async resolve(publicKey: Uint8Array, options?: ResolveOptions): Promise<ResolveResult | undefined> {
+    const owner = mustBeKey('publicKey', publicKey)
+    const { salt, signal } = mustBeCallOptions(options, ['salt'])
+    const key = mutableKey(owner, mustBeSalt(salt))
+    const { records, ...costs } = await this.#find(this.#kind(KindCode.mutable), key, signal)
+    const [record] = records
+    if (record === undefined) return undefined
+    const { seq, value } = readMutable(record)
+    return { value, seq, ...costs }
+  }
+
+  /**
+   * Announces this node, or whom the keys belong to, under a topic: others find it there with {@link Dht.locate}. The
+   * announcement is renewed by itself, at half of its lifetime, until it is stopped or the node is closed.
+   *
+   * @param topic - 32 bytes, such as `keyOf('my-app/room/1')`
+   * @throws DhtError `ERR_VALUE_TOO_LARGE`, and as {@link Dht.put}; it is not renewed then
+   */
+  async announce(topic: Uint8Array, options?: AnnounceOptions): Promise<Announcement> {
+    const wanted = mustBeKey('topic', topic)
+    const { data, keys, port, signal } = mustBeCallOptions(options, ['port', 'data', 'keys'])
+    const peer = {
+      topic: wanted,
+      keys: keys === undefined ? this.#keysOfNode() : mustBeMatching(this.#config.signatures, keys),
+      port: mustBePort(port),
+      data: mustBePeerData(data),
+      lifetimeMs: this.#config.peerLifetimeMs,
+    }
+    return announce(this.#life, this.#kind(KindCode.peer), peer, signal)
+  }
+
+  /**
+   * Finds the peers of a topic, each once, as soon as it is known: first what one lookup brings, then pages from the
+   * holders for as long as they bring news and the loop goes on. Ends by itself; leaving the loop ends it too.
+   *
+   * @throws DhtError `ERR_NO_CONTACTS` when the routing table is empty, `ERR_TIMEOUT` when nobody was found and too few
+   *   nodes answered to say that there is nobody
+   */
+  locate(topic: Uint8Array, options?: CallOptions): AsyncIterableIterator<LocatedPeer, undefined> {
+    const { signal } = mustBeCallOptions(options)
+    return new PeerSearch(this.#life, mustBeKey('topic', topic), this.#kind(KindCode.peer), signal)
+  }
+
+  /**
+   * Stores a record of an application's own kind at the k nodes nearest to the key.
+   *
+   * @param kind - one of the option `records`
+   * @throws DhtError as {@link Dht.put}
+   * @throws TypeError when the record is not valid for the key
+   */
+  async storeRecord(
+    kind: RecordKind,
+    key: Uint8Array,
+    record: Uint8Array,
+    options?: StoreOptions,
+  ): Promise<StoreRecordResult> {
+    const known = this.#mustBeOwnKind(kind)
+    const wanted = mustBeKey('key', key)
+    const content = mustBeRecord(record, known.recordBytesMax)
+    if (!known.isValid(wanted, content, this.id)) throw new TypeError('the record is not valid for the key')
+    return this.#store(known, wanted, content, options)
+  }
+
+  /**
+   * Finds the records of an application's own kind: what all of the k nearest hold under a key, merged.
+   *
+   * @param kind - one of the option `records`
+   * @returns no records when more than half of the k nearest nodes answered and none has any
+   * @throws DhtError as {@link Dht.resolve}
+   */
+  async findRecords(kind: RecordKind, key: Uint8Array, options?: CallOptions): Promise<FindRecordsResult> {
+    const known = this.#mustBeOwnKind(kind)
+    const wanted = mustBeKey('key', key)
+    return this.#find(known, wanted, mustBeCallOptions(options).signal)
+  }
+
+  /**
+   * Stops storing again what this node put or published under a key. Holders keep it until its lifetime ends.
+   *
+   * @returns whether there was anything
+   */
+  forget(key: Uint8Array): boolean {
+    return this.#life.parts.publications.forget(mustBeKey('key', key))
   }
 
   /**
@@ -162,7 +230,8 @@ export class Dht implements AsyncDisposable {
    */
   async findNode(target: Uint8Array, options?: CallOptions): Promise<FindNodeResult> {
     const wanted = mustBeKey('target', target)
-    const found = await this.#run<FindNodeResult>(options, (done) => findNodes(this.#node, wanted, done))
+    const { signal } = mustBeCallOptions(options)
+    const found = await this.#life.run<FindNodeResult>(signal, (done) => findNodes(this.#life.parts.node, wanted, done))
     return { ...found, closest: found.closest.map(copyOfContact) }
   }
 
@@ -173,8 +242,7 @@ export class Dht implements AsyncDisposable {
    * @throws DhtError `ERR_TIMEOUT`, `ERR_WRONG_ID`, `ERR_UNRESOLVED`
    */
   async ping(to: Contact | string, options?: CallOptions): Promise<PingResult> {
-    const callee = mustBeCallee(to)
-    const { from, elapsedMs } = await this.#call(PING, callee, {}, options)
+    const { from, elapsedMs } = await call(this.#life, PING, mustBeCallee(to), {}, options)
     return { ...from, elapsedMs }
   }
 
@@ -195,7 +263,7 @@ export class Dht implements AsyncDisposable {
   ): Promise<Uint8Array> {
     const callee = mustBeCallee(to)
     const shape = appMethod(mustBeMethodName(method))
-    const { result } = await this.#call(shape, callee, { payload: mustBePayload(payload) }, options)
+    const { result } = await call(this.#life, shape, callee, { payload: mustBePayload(payload) }, options)
     return result.payload
   }
 
@@ -209,25 +277,7 @@ export class Dht implements AsyncDisposable {
   handle(method: string, handler: AppHandler): () => void {
     const name = mustBeMethodName(method)
     if (typeof handler !== 'function') throw new TypeError('the handler must be a function')
-    if (this.#state === 'closed') throw new DhtError('ERR_CLOSED', 'the node is closed')
-    if (this.#node.rpc.serves(name)) throw new RangeError(`${name} is handled already`)
-    const answer = async (payload: Uint8Array, from: Contact): Promise<Uint8Array> => {
-      const result = await handler(payload, { from: copyOfContact(from) })
-      return result === undefined ? NO_PAYLOAD : mustBePayload(result)
-    }
-    return this.#node.rpc.serve(
-      appMethod(name),
-      ({ payload }, { from }, reply) => {
-        answer(payload, from).then(
-          (result) => reply.result({ payload: result }),
-          (error) => {
-            reply.error('ERR_REMOTE', 'the handler failed')
-            if (this.#state !== 'closed') this.#events.emit('handlerFailed', { method: name, error })
-          },
-        )
-      },
-      true,
-    )
+    return serve(this.#life, name, handler)
   }
 
   /**
@@ -236,35 +286,25 @@ export class Dht implements AsyncDisposable {
    * @returns ends that
    */
   on<K extends keyof DhtEvents>(event: K, listener: Listener<DhtEvents[K]>): () => void {
-    return this.#events.on(event, listener)
+    return this.#life.events.on(event, listener)
   }
 
   /** The contacts in the routing table, all of which have answered us. */
   contacts(): Contact[] {
-    return this.#node.table.entries().map(copyOfContact)
+    return this.#life.parts.node.table.entries().map(copyOfContact)
   }
 
   /** What happened so far. */
   stats(): DhtStats {
-    const { counters, rpc, store, table, transport } = this.#node
-    return {
-      ...rpc.counters,
-      dropped: { ...rpc.counters.dropped },
-      ...counters,
-      isJoined: this.#isJoined,
-      contacts: table.size,
-      pendingCalls: rpc.pendingCalls,
-      storage: store.stats(),
-      transport: transport.stats?.() ?? {},
-    }
+    return statsOf(this.#life)
   }
 
   /**
    * Leaves: every open call rejects with `ERR_CLOSED`, and nothing of the node keeps the process alive. Idempotent.
+   * Nobody is told: stop announcements before, or they stand until they expire.
    */
   close(): Promise<void> {
-    this.#closed ??= this.#close()
-    return this.#closed
+    return this.#life.close()
   }
 
   /** Closes the node where `await using` leaves its scope. */
@@ -272,108 +312,41 @@ export class Dht implements AsyncDisposable {
     return this.close()
   }
 
-  async #start(options: CallOptions | undefined): Promise<Started> {
-    const { signal } = mustBeCallOptions(options)
-    if (this.#state === 'closed') throw new DhtError('ERR_CLOSED', 'the node is closed')
-    this.#state = 'starting'
-    try {
-      return await this.#operations.run<Started>(signal, (done) => {
-        this.#config.transport
-          .start((from, bytes) => this.#node.rpc.receive(from, bytes))
-          .then((address) => this.#onOpen(address, done))
-          .catch((error) => done(error))
-        return () => {}
-      })
-    } catch (error) {
-      // Not awaited: an abort rejects at once, and a close that fails is told by the application's own close().
-      if (!(error instanceof DhtError) || error.code !== 'ERR_BOOTSTRAP_FAILED') this.close().catch(() => {})
-      throw error
-    }
-  }
-
-  #onOpen(address: Address, done: Done<Started>): void {
-    if (this.#state !== 'starting') return
-    this.#state = 'open'
-    this.#address = address
-    this.#flags |= familyFlags(this.#config.transport)
-    this.#upkeep.start()
-    if (this.#config.bootstrap.length === 0) {
-      this.#isJoined = true
-      done(undefined, { address, contacts: 0, elapsedMs: 0 })
-      return
-    }
-    const ends = [
-      this.#events.on('joined', (found) => end(undefined, { address, ...found })),
-      this.#events.on('bootstrapFailed', (error) => end(error)),
-    ]
-    const end: Done<Started> = (error, result) => {
-      for (const off of ends) off()
-      done(error, result)
-    }
-    this.#join.attempt()
-  }
-
-  async #close(): Promise<void> {
-    this.#state = 'closed'
-    this.#node.rpc.mute()
-    this.#join.stop()
-    this.#upkeep.stop()
-    this.#operations.giveUpAll(new DhtError('ERR_CLOSED', 'the node was closed'))
-    this.#node.rpc.close()
-    const { storage, transport } = this.#config
-    const closed = Promise.resolve()
-      .then(() => transport.close())
-      .finally(() => storage.close())
-    await closed.finally(() => this.#events.emit('closed', undefined))
-  }
-
-  #onAdded(contact: Contact): void {
-    this.#events.emit('contactAdded', copyOfContact(contact))
-    // Somebody has found us while no bootstrap address answers: that is a way in.
-    if (!this.#isJoined && this.#state === 'open') this.#join.attempt()
-  }
-
-  #onLonely(): void {
-    if (this.#config.bootstrap.length === 0) return
-    this.#isJoined = false
-    this.#join.keepTrying()
-  }
-
-  async #run<T>(options: CallOptions | undefined, begin: (done: Done<T>) => () => void): Promise<T> {
-    const { signal } = mustBeCallOptions(options)
-    signal?.throwIfAborted()
-    if (this.#state === 'closed') throw new DhtError('ERR_CLOSED', 'the node is closed')
-    if (this.#state !== 'open') throw new DhtError('ERR_NOT_STARTED', 'the node was not started yet')
-    return this.#operations.run(signal, begin)
-  }
-
-  async #call<P, R>(
-    method: Method<P, R>,
-    to: Contact | Address,
-    params: P,
-    options: CallOptions | undefined,
-  ): Promise<{ result: R; from: Contact; elapsedMs: number }> {
-    const callee = await this.#findCallee(to, options)
-    return this.#run(options, (done) =>
-      this.#node.rpc.call(method, callee, params, {
-        done: (error, result, from, elapsedMs) => done(error, { result: result as R, from, elapsedMs }),
-      }),
+  /** Stores one record for all holders, and stores it again by itself unless told otherwise. */
+  async #store(
+    kind: RecordKind,
+    key: NodeId,
+    record: Uint8Array,
+    options: StoreOptions | undefined,
+  ): Promise<StoreRecordResult> {
+    const { lifetimeMs: given, republish, signal } = mustBeCallOptions(options, STORE_OPTION_NAMES)
+    const lifetimeMs = mustBeLifetime(given, this.#config.valueLifetimeMaxMs) ?? this.#config.valueLifetimeMs
+    const isKept = mustBeFlag('republish', republish) ?? true
+    const { node, publications } = this.#life.parts
+    const stored = await this.#life.run<StoredAt>(signal, (done) =>
+      putCopies(node, { key, kind, lifetimeMs }, record, done),
     )
+    if (isKept) publications.add(key, kind, record, lifetimeMs)
+    return { ...stored, storedAt: stored.storedAt.map(copyOfContact) }
   }
 
-  async #findCallee(to: Contact | Address, options: CallOptions | undefined): Promise<Callee> {
-    return this.#run<Callee>(options, (done) => {
-      const abort = new AbortController()
-      const name = typeof to === 'string' ? to : to.address
-      this.#config.transport.resolve(name, { signal: abort.signal }).then(
-        ([address]) => {
-          if (address === undefined) done(new DhtError('ERR_UNRESOLVED', `${name} has no address`))
-          else done(undefined, typeof to === 'string' ? { address } : { id: to.id, address })
-        },
-        (error) => done(error),
-      )
-      return () => abort.abort()
-    })
+  #find(kind: RecordKind, key: NodeId, signal: AbortSignal | undefined): Promise<FoundRecords> {
+    return this.#life.run(signal, (done) => resolveRecords(this.#life.parts.node, key, kind, done))
+  }
+
+  #kind(code: number): RecordKind {
+    return this.#life.parts.node.kinds.get(code) as RecordKind
+  }
+
+  #mustBeOwnKind(kind: RecordKind): RecordKind {
+    if (!this.#config.records.includes(kind)) throw new TypeError("kind must be one of the option 'records'")
+    return this.#kind(kind.code)
+  }
+
+  #keysOfNode(): KeyPair {
+    const { randomBytes, signatures } = this.#config
+    this.#ownKeys ??= signatures.generate(randomBytes(32))
+    return this.#ownKeys
   }
 }
 

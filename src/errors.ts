@@ -19,6 +19,8 @@ export type DhtErrorCode =
   | 'ERR_SEQ_CONFLICT'
   /** The holder has no room for the record. */
   | 'ERR_STORE_FULL'
+  /** The holder is nearly full, and knows enough nodes that are nearer to the key. */
+  | 'ERR_TOO_FAR'
   /** The other side answers no further requests from this host for now. */
   | 'ERR_RATE_LIMITED'
   /** Too few answered in time to say anything. */

@@ -16,6 +16,16 @@ export interface DhtEvents {
   contactAdded: Contact
   /** A contact left the routing table. */
   contactRemoved: Contact
+  /**
+   * What this node published or announced could not be stored again. After `ERR_SEQ_TOO_LOW` or `ERR_SEQ_CONFLICT`
+   * another record has its place, and it is given up; after anything else the next attempt follows by itself.
+   */
+  republishFailed: {
+    /** The key, or the topic. */
+    readonly key: Uint8Array
+    /** Why. */
+    readonly error: DhtError
+  }
   /** A handler of the application's own threw or rejected. The requester got `ERR_REMOTE`. */
   handlerFailed: {
     /** The name that it handles. */
@@ -33,6 +43,7 @@ export const EVENT_NAMES: readonly (keyof DhtEvents)[] = [
   'bootstrapFailed',
   'contactAdded',
   'contactRemoved',
+  'republishFailed',
   'handlerFailed',
   'closed',
 ]

@@ -3,13 +3,16 @@ import { ID_BYTES } from './keyspace/index.js'
 import type { NodeConfig } from './node/index.js'
 import type { Clock } from './platform/clock.js'
 import type { RandomBytes } from './platform/random.js'
-import { systemClock, systemRandomBytes } from './platform/system.js'
+import type { Signatures } from './platform/signatures.js'
+import { systemClock, systemRandomBytes, systemSignatures } from './platform/system.js'
 import type { AddressScope, Transport } from './platform/transport.js'
+import type { RecordKind } from './records/index.js'
+import { APP_KIND_CODE_MIN, KIND_CODE_MAX, PEER_LIFETIME_MAX_MS } from './records/index.js'
 import type { RoutingTableOptions } from './routing/index.js'
 import type { RpcConfig } from './rpc/index.js'
 import type { RecordStore } from './storage/index.js'
 import { MemoryStore } from './storage/index.js'
-import { DATAGRAM_BYTES_MAX } from './wire/index.js'
+import { DATAGRAM_BYTES_MAX, RECORD_BYTES_MAX } from './wire/index.js'
 
 /** What `createDht` takes. Only `transport` is required. */
 export interface DhtOptions {
@@ -73,6 +76,26 @@ export interface DhtOptions {
    */
   valueLifetimeMs?: number
   /**
+   * How long holders are asked to keep an announcement, in ms; it is renewed at half of that. They cap it at 2 h.
+   *
+   * @defaultValue 1 h: a peer that left without a word is named no longer than that
+   */
+  peerLifetimeMs?: number
+  /**
+   * Kinds of records that the application adds to those of the protocol, with codes from 64 on. Only nodes that have a
+   * kind keep its records, so all nodes of a network should.
+   *
+   * @defaultValue none
+   */
+  records?: readonly RecordKind[]
+  /**
+   * Whether the node passes on what it keeps for others: hourly to the k nearest of each key, and to newcomers. A node
+   * that does not lets values die with their holders.
+   *
+   * @defaultValue true
+   */
+  repair?: boolean
+  /**
    * How often the regions of the table that nobody asked for are looked up, in ms, give or take a quarter.
    *
    * @defaultValue 1 h (paper 2.3)
@@ -107,6 +130,8 @@ export interface DhtConfig extends NodeConfig, RpcSettings, TableSettings {
   readonly network: string
   readonly id: NodeId
   readonly storage: RecordStore
+  readonly signatures: Signatures
+  readonly records: readonly RecordKind[]
 }
 
 type RpcSettings = Omit<RpcConfig, 'codec' | 'identity' | 'mayClaim' | 'observer'>
@@ -119,6 +144,9 @@ const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
 
+/** One network in eight may fill a store together with others, but none alone. */
+const STORE_LIMITS = { bytesMax: 64 * 2 ** 20, recordsMax: 65_536, recordsPerSourceMax: 8_192 }
+
 const OPTION_NAMES: ReadonlySet<string> = new Set<keyof DhtOptions>([
   'transport',
   'bootstrap',
@@ -130,6 +158,9 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof DhtOptions>([
   'alpha',
   'requestTimeoutMs',
   'valueLifetimeMs',
+  'peerLifetimeMs',
+  'records',
+  'repair',
   'refreshIntervalMs',
   'bootstrapRetryMs',
   'requestsPerSecondMax',
@@ -151,7 +182,7 @@ export function resolveOptions(options: DhtOptions): DhtConfig {
   const transport = mustBeTransport(options.transport)
   const randomBytes = options.randomBytes ?? systemRandomBytes
   if (typeof randomBytes !== 'function') throw new TypeError('randomBytes must be a function')
-  const storage = options.storage ?? new MemoryStore({ bytesMax: 64 * 2 ** 20, recordsMax: 65_536 })
+  const storage = options.storage ?? new MemoryStore(STORE_LIMITS)
   const requestsPerSecondMax = integer('requestsPerSecondMax', options.requestsPerSecondMax ?? 256, 1, 1e6)
   const requestTimeoutMs = integer('requestTimeoutMs', options.requestTimeoutMs ?? 2 * SECOND_MS, 10, MINUTE_MS)
   return Object.freeze({
@@ -169,6 +200,20 @@ export function resolveOptions(options: DhtOptions): DhtConfig {
     valueLifetimeMs: integer('valueLifetimeMs', options.valueLifetimeMs ?? 24 * HOUR_MS, SECOND_MS, 48 * HOUR_MS),
     // Whoever stores asks for a lifetime; nobody can fill a store for good.
     valueLifetimeMaxMs: 48 * HOUR_MS,
+    peerLifetimeMs: integer('peerLifetimeMs', options.peerLifetimeMs ?? HOUR_MS, 10 * SECOND_MS, PEER_LIFETIME_MAX_MS),
+    signatures: systemSignatures,
+    records: Object.freeze([...kinds(options.records ?? [])]),
+    repair: flag('repair', options.repair ?? true),
+    // Paper 2.3: hourly; with sessions of an hour, 20 holders lose one of a million records between two repairs.
+    repairIntervalMs: HOUR_MS,
+    // Several newcomers at once take one pass over the store.
+    handOffDelayMs: 5 * SECOND_MS,
+    // What readers leave on their way is soon of no use.
+    cachedLifetimeMaxMs: HOUR_MS,
+    // Early enough that what belongs here still finds room.
+    nearlyFull: 0.9,
+    // As many as a store holds for others: 60 MiB of the longest values.
+    publicationsMax: 65_536,
     refreshIntervalMs: integer('refreshIntervalMs', options.refreshIntervalMs ?? HOUR_MS, SECOND_MS, 24 * HOUR_MS),
     // Often enough that little is kept in vain, seldom enough to cost nothing.
     expiryIntervalMs: MINUTE_MS,
@@ -248,6 +293,24 @@ function strings(name: string, value: unknown): readonly string[] {
     throw new TypeError(`${name} must be an array of strings`)
   }
   return value
+}
+
+function kinds(value: unknown): readonly RecordKind[] {
+  if (!Array.isArray(value)) throw new TypeError('records must be an array of record kinds')
+  const codes = new Set<number>()
+  for (const kind of value as readonly RecordKind[]) {
+    mustHave('each of records', kind, ['isValid', 'merge'])
+    integer('the code of a record kind', kind.code, APP_KIND_CODE_MIN, KIND_CODE_MAX)
+    integer('recordBytesMax', kind.recordBytesMax, 1, RECORD_BYTES_MAX)
+    integer('slotsPerKeyMax', kind.slotsPerKeyMax, 1, 65_535)
+    if (kind.lifetimeMaxMs !== undefined) integer('lifetimeMaxMs', kind.lifetimeMaxMs, SECOND_MS, 48 * HOUR_MS)
+    text('the name of a record kind', kind.name)
+    flag('isRelayed', kind.isRelayed)
+    flag('isFirstEnough', kind.isFirstEnough)
+    if (codes.has(kind.code)) throw new RangeError(`two record kinds have the code ${kind.code}`)
+    codes.add(kind.code)
+  }
+  return value as readonly RecordKind[]
 }
 
 function scopes(value: unknown): readonly AddressScope[] {

@@ -1,7 +1,8 @@
 // What a node's calls return.
 
+import type { CallOptions } from './arguments.js'
 import type { Address, Contact } from './keyspace/index.js'
-import type { Costs } from './node/index.js'
+import type { Costs, NodeCounters } from './node/index.js'
 import type { RpcCounters } from './rpc/index.js'
 
 /** What `start` found. */
@@ -28,6 +29,57 @@ export interface GetResult extends Costs {
   readonly value: Uint8Array
 }
 
+/** What `publish` did. */
+export interface PublishResult extends Costs {
+  /** Under which key it is stored: SHA-256 of public key and salt. */
+  readonly key: Uint8Array
+  /** The sequence number that it got. */
+  readonly seq: bigint
+  /** Who stored it, nearest to the key first: at least one. */
+  readonly storedAt: Contact[]
+}
+
+/** What `resolve` found. */
+export interface ResolveResult extends Costs {
+  /** The value, signed by the key that was asked for. */
+  readonly value: Uint8Array
+  /** Its sequence number, the highest among the holders that answered. */
+  readonly seq: bigint
+}
+
+/** What `storeRecord` did. */
+export interface StoreRecordResult extends Costs {
+  /** Who stored it, nearest to the key first: at least one. */
+  readonly storedAt: Contact[]
+}
+
+/** What `findRecords` found. */
+export interface FindRecordsResult extends Costs {
+  /** One for each slot, merged from all that the k nearest hold; none where there are none. */
+  readonly records: Uint8Array[]
+}
+
+/** What stopping an announcement did. */
+export interface StopResult {
+  /** Who has forgotten the peer. */
+  readonly removedAt: Contact[]
+}
+
+/** A peer that is announced until it is stopped. */
+export interface Announcement extends Costs {
+  /** Under which topic. */
+  readonly topic: Uint8Array
+  /** Who announces itself: what `locate` gives to others. */
+  readonly publicKey: Uint8Array
+  /** Who stored it at first, nearest to the topic first: at least one. */
+  readonly storedAt: Contact[]
+  /**
+   * Ends the renewal, and has the holders forget the peer. Idempotent.
+   * A holder that does not answer names it until it expires.
+   */
+  stop(options?: CallOptions): Promise<StopResult>
+}
+
 /** What `findNode` found. */
 export interface FindNodeResult extends Costs {
   /** The nearest nodes that answered, at most k, nearest first. */
@@ -47,21 +99,23 @@ export type AppHandler = (
 ) => Uint8Array | undefined | Promise<Uint8Array | undefined>
 
 /** Everything a node counts. */
-export interface DhtStats extends RpcCounters {
+export interface DhtStats extends RpcCounters, NodeCounters {
   /** Whether the node is in its network, as far as it knows. */
   readonly isJoined: boolean
   /** Contacts in the routing table. */
   readonly contacts: number
   /** Calls that wait for their answers. */
   readonly pendingCalls: number
-  /** Records in replies that did not belong to their key: never returned. */
-  readonly invalidRecords: number
+  /** What was put or published, and is stored again by itself. */
+  readonly publications: number
   /** What is kept for others. */
   readonly storage: {
     /** How many records. */
     readonly records: number
     /** What they take, as the store counts it. */
     readonly bytes: number
+    /** How full it is, 0 to 1. */
+    readonly fill: number
   }
   /** The transport's own counters. */
   readonly transport: Readonly<Record<string, number>>

@@ -9,7 +9,7 @@ const REACH: Readonly<Record<AddressScope, number>> = { loopback: 0, private: 1,
  * Tells whether an address means anything to a node that is seen at `peer`: a public node can't use our loopback
  * or private addresses, and what it tells of its own would make us probe our own network.
  */
-function isWithinReachOf(transport: Transport, peer: Address): (address: Address) => boolean {
+export function isWithinReachOf(transport: Transport, peer: Address): (address: Address) => boolean {
   const least = REACH[transport.describe(peer).scope]
   return (address) => REACH[transport.describe(address).scope] >= least
 }

@@ -1,4 +1,6 @@
+import type { DhtError } from '../errors.js'
 import type { Contact, NodeId } from '../keyspace/index.js'
+import { sameBytes } from '../keyspace/index.js'
 import type { LookupOutcome, LookupRun, Query, QueryEvents } from '../lookup/index.js'
 import { Lookup, runLookup } from '../lookup/index.js'
 import type { RecordKind } from '../records/index.js'
@@ -40,57 +42,80 @@ export function lookUpNodes(
   return start(node, createLookup(node, target, seeds), target, query, done)
 }
 
+/** A record of a reply, valid for the key that was asked for. */
+export interface ReceivedRecord {
+  readonly record: Uint8Array
+  /** For how long its holder keeps it from now on, as it says. */
+  readonly lifetimeMs: number
+}
+
+/** What a holder answered. */
+export interface RecordAnswer {
+  /** Allows to store under the key at this holder. */
+  readonly token: Uint8Array
+  /** The sequence number that it says it holds, 0 for a kind without them or with many records; undefined for none. */
+  readonly heldSeq: bigint | undefined
+  readonly records: readonly ReceivedRecord[]
+  /** How many records it sent, invalid ones included. */
+  readonly sent: number
+  /** How many it has beyond these. */
+  readonly recordsLeft: number
+}
+
+/** What a {@link lookUpRecords} asks each holder for. */
+export interface RecordRequest {
+  /** How many records; 0 for tokens and contacts only. */
+  readonly want: number
+  /** Records of a lower sequence number need not be sent. */
+  readonly minSeq: bigint
+  /** Which sample of many records, see `samples.ts`; empty for any. */
+  readonly cursor: Uint8Array
+  /** A record that was found valid before, and need not be verified again. */
+  readonly known?: Uint8Array | undefined
+}
+
 /** What a value lookup reports while it runs. */
 export interface ValueLookupEvents {
-  /** A contact gave a token that allows to store there. */
-  token?(contact: Contact, token: Uint8Array): void
-  /** A contact gave a record that is valid for the key. `end` ends the lookup with it and tells what it cost. */
-  record?(record: Uint8Array, end: () => Costs): void
+  /** A contact answered. `end` ends the lookup with this answer and tells what it cost. */
+  answer(contact: Contact, answer: RecordAnswer, end: () => Costs): void
   done(outcome: LookupOutcome): void
 }
+
+/** Asks for tokens and contacts only. */
+export const TOKENS_ONLY: RecordRequest = { want: 0, minSeq: 0n, cursor: NO_CURSOR }
+
+/** Asks for the one record of a key. */
+export const ONE_RECORD: RecordRequest = { want: 1, minSeq: 0n, cursor: NO_CURSOR }
 
 /**
  * Looks for the records of a key (paper 2.3), and for the nodes that should hold them.
  *
- * @param want - how many records each holder is asked for; 0 for tokens and contacts only
+ * @param request - what a contact is asked for, given what came until then
  */
 export function lookUpRecords(
   node: NodeContext,
   key: NodeId,
   kind: RecordKind,
-  want: number,
+  request: (contact: Contact) => RecordRequest,
   events: ValueLookupEvents,
 ): LookupRun {
-  const params = { key, kind: kind.code, want, minSeq: 0n, cursor: NO_CURSOR }
   const lookup = createLookup(node, key, nearestSeeds(node, key))
   const query: Query = (contact, queryEvents, run) => {
     let isOpen = true
-    let cancel = node.rpc.call(FIND_VALUE, contact, params, {
-      sent: queryEvents.sent,
-      slow: queryEvents.slow,
-      lost: queryEvents.lost,
-      done(error, result, from) {
-        if (!isOpen) return
-        if (error || !result) return queryEvents.failed(error)
-        events.token?.(from, result.token)
-        for (const record of result.records) {
-          if (!kind.isValid(key, record)) {
-            node.counters.invalidRecords++
-            continue
-          }
-          events.record?.(record, () => {
-            const { messages, elapsedMs } = run.finish()
-            return { hops: lookup.hops(contact.id), messages, elapsedMs }
-          })
-          if (!isOpen) return
-        }
-        const { contacts, count } = readContacts(node, result.contacts, from)
-        if (result.leftOut === 0) return queryEvents.answered(contacts)
-        // Records took the room of contacts: the rest is asked for, and what came counts even if that fails.
-        cancel = askNodes(node, contact, key, count, queryEvents, (_error, more) =>
-          queryEvents.answered([...contacts, ...more]),
-        )
-      },
+    let cancel = askRecords(node, contact, key, kind, request(contact), queryEvents, (error, result, from) => {
+      if (!isOpen) return
+      if (!result) return queryEvents.failed(error)
+      events.answer(from, result, () => {
+        const { messages, elapsedMs } = run.finish()
+        return { hops: lookup.hops(contact.id), messages, elapsedMs }
+      })
+      if (!isOpen) return
+      const { contacts, count } = readContacts(node, result.contacts, from)
+      if (result.leftOut === 0) return queryEvents.answered(contacts)
+      // Records took the room of contacts: the rest is asked for, and what came counts even if that fails.
+      cancel = askNodes(node, contact, key, count, queryEvents, (_error, more) =>
+        queryEvents.answered([...contacts, ...more]),
+      )
     })
     return () => {
       isOpen = false
@@ -98,6 +123,45 @@ export function lookUpRecords(
     }
   }
   return start(node, lookup, key, query, events.done)
+}
+
+/** An answer, and the contacts beside it. */
+interface FullAnswer extends RecordAnswer {
+  readonly contacts: Uint8Array
+  readonly leftOut: number
+}
+
+/** Asks one contact for the records of a key; of what it sends, the valid ones are passed on. */
+export function askRecords(
+  node: NodeContext,
+  contact: Contact,
+  key: NodeId,
+  kind: RecordKind,
+  { known, ...asked }: RecordRequest,
+  { sent, slow, lost }: Partial<Pick<QueryEvents, 'sent' | 'slow' | 'lost'>>,
+  done: (error: DhtError | undefined, answer: FullAnswer | undefined, from: Contact) => void,
+): () => void {
+  const params = { key, kind: kind.code, ...asked }
+  // Where records are made for one holder each, another holder's tells nothing.
+  const isKnown = (record: Uint8Array): boolean => known !== undefined && !kind.accept && sameBytes(record, known)
+  return node.rpc.call(FIND_VALUE, contact, params, {
+    ...(sent && { sent }),
+    ...(slow && { slow }),
+    ...(lost && { lost }),
+    done(error, result, from) {
+      if (error || !result) return done(error, undefined, from)
+      const { records, ttlsSeconds, ...rest } = result
+      const valid: ReceivedRecord[] = []
+      records.forEach((record, i) => {
+        if (isKnown(record) || (record.length <= kind.recordBytesMax && kind.isValid(key, record, from.id))) {
+          valid.push({ record, lifetimeMs: (ttlsSeconds[i] ?? 0) * 1000 })
+        } else {
+          node.counters.invalidRecords++
+        }
+      })
+      done(undefined, { ...rest, records: valid, sent: records.length }, from)
+    },
+  })
 }
 
 function createLookup({ config, id }: NodeContext, target: NodeId, seeds: readonly Contact[]): Lookup {
@@ -112,6 +176,7 @@ function start(
   query: Query,
   done: (outcome: LookupOutcome) => void,
 ): LookupRun {
+  node.counters.lookups++
   return runLookup(lookup, {
     query,
     now: () => node.clock.now(),

@@ -1,11 +1,14 @@
 import type { Address, NodeId } from '../keyspace/index.js'
 import type { Clock } from '../platform/clock.js'
 import type { RandomBytes } from '../platform/random.js'
+import type { Signatures } from '../platform/signatures.js'
 import type { AddressScope, Transport } from '../platform/transport.js'
+import type { RecordKind } from '../records/index.js'
 import type { RoutingTable, TableEntry } from '../routing/index.js'
 import type { Rpc } from '../rpc/index.js'
 import type { RecordStore } from '../storage/index.js'
 import type { ContactPacker } from '../wire/index.js'
+import type { Turns } from './turns.js'
 
 /** What the parts of a node share. Each takes of it what it needs. */
 export interface NodeContext {
@@ -13,10 +16,17 @@ export interface NodeContext {
   readonly config: NodeConfig
   readonly clock: Clock
   readonly randomBytes: RandomBytes
+  readonly signatures: Signatures
   readonly transport: Transport
   readonly table: RoutingTable
   readonly rpc: Rpc
   readonly store: RecordStore
+  /** Keeps apart those who read and write the records of one key. */
+  readonly turns: Turns
+  /** What may be stored, by code. */
+  readonly kinds: ReadonlyMap<number, RecordKind>
+  /** The first bytes of the hash of the network's name, which signatures are bound to. */
+  readonly network: Uint8Array
   readonly packer: ContactPacker
   readonly counters: NodeCounters
   /** Whether the last calls to an address went unanswered: whoever names it may not know yet that it is dead. */
@@ -29,6 +39,12 @@ export interface NodeContext {
 export interface NodeCounters {
   /** Records in replies that did not belong to their key: never returned. */
   invalidRecords: number
+  /** Lookups begun, of whatever sort. */
+  lookups: number
+  /** STORE requests sent to pass on what others stored: repair, hand-off, read repair and caching. */
+  passedOn: number
+  /** STORE requests sent to store again what the application published. */
+  republished: number
 }
 
 /** What the parts of a node are told; `options.ts` has the defaults and their reasons. */
@@ -46,5 +62,12 @@ export interface NodeConfig {
   readonly tokenLifetimeMs: number
   readonly valueLifetimeMs: number
   readonly valueLifetimeMaxMs: number
+  readonly peerLifetimeMs: number
+  readonly repair: boolean
+  readonly repairIntervalMs: number
+  readonly handOffDelayMs: number
+  readonly cachedLifetimeMaxMs: number
+  readonly nearlyFull: number
+  readonly publicationsMax: number
   readonly limitedScopes: readonly AddressScope[]
 }

@@ -1,5 +1,6 @@
 import type { NodeId } from '../keyspace/index.js'
 import { hash, sameBytes } from '../keyspace/index.js'
+import { compareBytes, copy } from './bytes.js'
 import type { RecordKind } from './record-kind.js'
 
 /** The first byte of a record that holds a value as it is. */
@@ -12,10 +13,16 @@ export const VALUE_BYTES_MAX = 880
 export const immutableKind: RecordKind = {
   code: 0,
   name: 'immutable',
+  recordBytesMax: 1 + VALUE_BYTES_MAX,
+  slotsPerKeyMax: 1,
+  isRelayed: true,
+  isFirstEnough: true,
   isValid(key, record) {
     if (record.length < 1 || record.length > 1 + VALUE_BYTES_MAX || record[0] !== FORM_PLAIN) return false
     return sameBytes(hash(record.subarray(1)), key)
   },
+  // Two valid records of one key are equal. The greater of any two keeps the promises for other bytes too.
+  merge: (a, b) => (compareBytes(a, b) >= 0 ? a : b),
 }
 
 /** The record of a value, and the key it belongs to. */
@@ -28,6 +35,5 @@ export function encodeImmutable(value: Uint8Array): { key: NodeId; record: Uint8
 
 /** A copy of the value in a valid record. */
 export function immutableValue(record: Uint8Array): Uint8Array {
-  // Not slice(): a store may return Buffers, whose slices are views.
-  return new Uint8Array(record.subarray(1))
+  return copy(record, 1)
 }

@@ -1,2 +1,7 @@
 export { encodeImmutable, immutableKind, immutableValue, VALUE_BYTES_MAX } from './immutable.js'
-export type { RecordKind } from './record-kind.js'
+export type { MutableContent, MutableFields, MutableKindConfig } from './mutable.js'
+export { createMutableKind, encodeMutable, mutableKey, readMutable, SALT_BYTES_MAX } from './mutable.js'
+export type { PeerContent, PeerFields, PeerKindConfig } from './peer.js'
+export { createPeerKind, encodePeer, PEER_DATA_BYTES_MAX, PEER_LIFETIME_MAX_MS, readPeer } from './peer.js'
+export type { RecordKind, StoreContext } from './record-kind.js'
+export { APP_KIND_CODE_MIN, KIND_CODE_MAX, KindCode } from './record-kind.js'

@@ -178,6 +178,21 @@ export class RoutingTable {
     return nearest(this.#tree.toIterable(), target, count, accept)
   }
 
+  /**
+   * About how many nodes of the network are nearer to a key than we are: all ids of the key's bucket are, and no
+   * others. Where that bucket is full, at least k; each full bucket beyond it means twice as many.
+   */
+  countNearer(key: NodeId): number {
+    const bucket = this.bucketIndex(key)
+    if (bucket === this.#counts.length) return 0
+    const { k } = this.#options
+    const known = this.#counts[bucket] as number
+    if (known < k) return known
+    let deepestFull = this.#counts.length - 1
+    while ((this.#counts[deepestFull] as number) < k) deepestFull--
+    return k * 2 ** Math.min(deepestFull - bucket, 40)
+  }
+
   /** All entries, in no order that means anything. */
   entries(): TableEntry[] {
     return this.#tree.toArray()

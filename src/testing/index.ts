@@ -9,6 +9,11 @@ export {
   uniformLatency,
 } from './latency.js'
 export { SeededRandom } from './random.js'
+export {
+  type RecordKindConformanceOptions,
+  type RecordKindSample,
+  recordKindConformance,
+} from './record-kind-conformance.js'
 export { type RecordStoreConformanceOptions, recordStoreConformance } from './record-store-conformance.js'
 export { SimulatedHost } from './simulated-host.js'
 export type { Datagram, Faults, NetworkStats } from './simulated-network.js'

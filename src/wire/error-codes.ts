@@ -13,6 +13,7 @@ const NUMBERS: Readonly<Partial<Record<DhtErrorCode, number>>> = {
   ERR_SEQ_TOO_LOW: 19,
   ERR_SEQ_CONFLICT: 20,
   ERR_CAS_MISMATCH: 21,
+  ERR_TOO_FAR: 22,
 }
 
 const CODES: ReadonlyMap<number, DhtErrorCode> = new Map(

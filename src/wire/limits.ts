@@ -16,6 +16,15 @@ export const NETWORK_BYTES = 4
  */
 export const PADDED_REQUEST_BYTES = 400
 
+/**
+ * What FIND_VALUE requests are padded to, in bytes: then a stranger's answer may fill a datagram, as the longest
+ * record needs, after what is kept back for a ping.
+ */
+export const PADDED_VALUE_REQUEST_BYTES = 424
+
+/** The most keys of one TOKENS request: with them it fits a datagram, and so does its answer. */
+export const TOKENS_KEYS_MAX = 32
+
 /** How many times the bytes that an unproven address sent us we send it (as QUIC does, RFC 9000, 8.1). */
 export const REFLECTION_FACTOR = 3
 

@@ -9,6 +9,9 @@ export interface Makings {
   readonly key: Uint8Array
   readonly record: Uint8Array
   readonly token: Uint8Array
+  /** A signed record, and a peer's, of other keys or none. */
+  readonly signed: Uint8Array
+  readonly peer: Uint8Array
   /** Packed contacts. */
   readonly contacts: Uint8Array
 }
@@ -31,16 +34,25 @@ function head(makings: Makings, type: number, tid: Uint8Array): Part[] {
 export function requests(makings: Makings, tid: Uint8Array): Named[] {
   const { key, record, token } = makings
   const store = (options: Uint8Array): Part[] => [bin(key), int(0), bin(token), bin(record), int(3600), options]
+  const storeOf = (kind: number, bytes: Uint8Array): Part[] => {
+    const [keyPart, , tokenPart, , ...rest] = store(EMPTY_MAP) as [Part, Part, Part, Part, ...Part[]]
+    return [keyPart, int(kind), tokenPart, bin(bytes), ...rest]
+  }
   const padding = joined(Uint8Array.of(0x81, 0), bin(new Uint8Array(290)))
   const asked: readonly [name: string, method: Uint8Array, params: readonly Part[], ...ext: Part[]][] = [
     ['PING', int(0), []],
     ['FIND_NODE', int(1), [bin(key), int(0)], padding],
     ['FIND_VALUE', int(2), [bin(key), int(0), [int(20), int(0), bin(NO_BYTES)]], padding],
+    ['FIND_VALUE of peers', int(2), [bin(key), int(2), [int(64), int(0), bin(new Uint8Array(6))]], padding],
     ['STORE', int(3), store(EMPTY_MAP)],
     ['STORE with cas', int(3), store(joined(Uint8Array.of(0x81, 0), int(7)))],
+    ['STORE of a cached copy', int(3), store(Uint8Array.of(0x81, 1, 0xc3))],
+    ['STORE of a signed record', int(3), storeOf(1, makings.signed)],
+    ['STORE of a peer', int(3), storeOf(2, makings.peer)],
+    ['TOKENS', int(4), [int(0), [bin(key), bin(key)]]],
     ['echo', str('echo'), [bin(record)], padding],
     ['a handler that fails', str('fails'), [bin(NO_BYTES)]],
-    ['a reserved method', int(4), [[bin(key)]]],
+    ['a reserved method', int(5), [[bin(key)]]],
     ['a method of nobody', str('nobody'), [bin(NO_BYTES)]],
   ]
   return asked.map(([name, method, params, ...ext]) => ({
@@ -63,8 +75,9 @@ function resultOf(method: number | string, makings: Makings): readonly Part[] {
   const { contacts, record, token } = makings
   if (method === 0) return []
   if (method === 1) return [bin(contacts)]
-  if (method === 2) return [bin(token), NIL, [bin(record)], bin(contacts), int(0)]
+  if (method === 2) return [bin(token), NIL, [bin(record)], bin(contacts), int(0), int(0), [int(60)]]
   if (method === 3) return [int(3600)]
+  if (method === 4) return [[[bin(token), NIL]]]
   return [bin(record)]
 }
 

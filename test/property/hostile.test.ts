@@ -6,10 +6,10 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Dht, DhtStats, Transport } from '../../src/index.js'
-import { createDht, DhtError } from '../../src/index.js'
+import { createDht, DhtError, generateKeyPair, sign } from '../../src/index.js'
 import { keyOf } from '../../src/keyspace/index.js'
 import { resolveOptions } from '../../src/options.js'
-import { encodeImmutable } from '../../src/records/index.js'
+import { encodeImmutable, encodeMutable, encodePeer } from '../../src/records/index.js'
 import type { RpcCounters } from '../../src/rpc/index.js'
 import { Rpc } from '../../src/rpc/index.js'
 import type { SimulatedHost } from '../../src/testing/index.js'
@@ -25,6 +25,7 @@ import {
   networkTag,
   PING,
   STORE,
+  TOKENS,
 } from '../../src/wire/index.js'
 import type { Part } from './hostile-bytes.js'
 import { EVERY_TYPE, joined, mutated, nested, randomTree, unfolding, write } from './hostile-bytes.js'
@@ -40,6 +41,16 @@ const HEAP_GROWTH_MAX = 48 * 2 ** 20
 
 const codec = createCodec(NETWORK)
 const { key, record } = encodeImmutable(new TextEncoder().encode('kept'))
+const { publicKey, ...secret } = generateKeyPair({ seed: key })
+const forged = { network: networkTag(NETWORK), keys: { publicKey, ...secret }, seq: 7n }
+/** Well signed, but of another key and for another holder. */
+const signedRecords = {
+  signed: encodeMutable({ ...forged, salt: new Uint8Array(3), value: key }, { sign }).record,
+  peer: encodePeer(
+    { ...forged, topic: key, lifetimeSeconds: 60, port: 1, data: key, holder: key, token: key.slice(0, 8) },
+    { sign },
+  ),
+}
 
 /** How many datagrams of each class were delivered. */
 const delivered = new Map<string, number>()
@@ -164,7 +175,7 @@ class Scene {
 
   #basics(sender: Uint8Array): Omit<Makings, 'token'> {
     const { bytes } = createContactPacker(this.#host.transport).pack(this.#peers, 1000)
-    return { network: networkTag(NETWORK), sender, key, record, contacts: bytes }
+    return { network: networkTag(NETWORK), sender, key, record, contacts: bytes, ...signedRecords }
   }
 
   /** The token that lets the attacker's host store the record. */
@@ -255,7 +266,7 @@ class Scene {
 
 /** Valid messages of every kind; the replies match no call. */
 function allMessages(makings: Makings, tid: Uint8Array): Named[] {
-  const methods = [0, 1, 2, 3, 'echo']
+  const methods = [0, 1, 2, 3, 4, 'echo']
   return [
     ...requests(makings, tid),
     ...strangeRequests(makings, tid),
@@ -425,6 +436,7 @@ async function hostileReplies(scene: Scene, repliesMin: number): Promise<void> {
       ...Array.from({ length: 20 }, () => settle(node.ping(random.chance(0.5) ? to : to.address))),
       ...Array.from({ length: 20 }, () => settle(node.request(to, 'echo', random.bytes(20)))),
       ...(random.chance(0.2) ? [settle(node.put(random.bytes(20)))] : []),
+      ...(random.chance(0.2) ? [settle(node.resolve(publicKey)), settle(node.locate(random.bytes(32)).next())] : []),
     ])
     // Those that lied themselves out of the table come back.
     await scene.simulator.delay(random.int(100))
@@ -432,11 +444,15 @@ async function hostileReplies(scene: Scene, repliesMin: number): Promise<void> {
 }
 
 describe('pending calls', () => {
-  const methods = [PING, FIND_NODE, FIND_VALUE, STORE, appMethod('echo')] as unknown as Method<unknown, unknown>[]
+  const methods = [PING, FIND_NODE, FIND_VALUE, STORE, TOKENS, appMethod('echo')] as unknown as Method<
+    unknown,
+    unknown
+  >[]
   const params: Readonly<Record<string | number, unknown>> = {
     ...{ 0: {}, 1: { target: key, skip: 0 }, echo: { payload: record } },
     ...{ 2: { key, kind: 0, want: 1, minSeq: 0n, cursor: new Uint8Array(0) } },
-    ...{ 3: { key, kind: 0, token: key.slice(0, 8), record, ttlSeconds: 60, cas: undefined } },
+    ...{ 3: { key, kind: 0, token: key.slice(0, 8), record, ttlSeconds: 60, cas: undefined, isCached: false } },
+    ...{ 4: { kind: 0, keys: [key, key] } },
   }
   const peer = { id: keyOf('peer'), address: '203.0.113.1:7400' }
 
@@ -458,7 +474,14 @@ describe('pending calls', () => {
     const identity = (): { id: Uint8Array; flags: number } => ({ id: config.id, flags: 6 })
     const rpc = new Rpc({ ...config, codec, identity, mayClaim: () => true, observer })
     const random = new SeededRandom(`replies to ${method.code}`)
-    const makings = { network: networkTag(NETWORK), sender: peer.id, key, record, token: key.slice(0, 8) }
+    const makings = {
+      network: networkTag(NETWORK),
+      sender: peer.id,
+      key,
+      record,
+      token: key.slice(0, 8),
+      ...signedRecords,
+    }
     const contacts = new Uint8Array(39 * 8)
     /** After which a call was lost, or ended twice. */
     const faults: Uint8Array[] = []
@@ -506,7 +529,14 @@ describe('pending calls', () => {
 describe('the decoder', () => {
   test('reads an honest message the same after any hostile one', () => {
     const random = new SeededRandom('state')
-    const fresh = { network: networkTag(NETWORK), sender: keyOf('sender'), key, record, token: key.slice(0, 8) }
+    const fresh = {
+      network: networkTag(NETWORK),
+      sender: keyOf('sender'),
+      key,
+      record,
+      token: key.slice(0, 8),
+      ...signedRecords,
+    }
     const honest = allMessages({ ...fresh, contacts: new Uint8Array(39) }, key.slice(0, 8)).map(({ elements }) =>
       write(elements),
     )
@@ -541,7 +571,15 @@ describe('over UDP', () => {
     const port = Number((node.address as string).split(':')[1])
     const random = new SeededRandom('udp')
     const contacts = new Uint8Array(39)
-    const makings = { network: networkTag(NETWORK), sender: keyOf('udp'), key, record, token: contacts, contacts }
+    const makings = {
+      network: networkTag(NETWORK),
+      sender: keyOf('udp'),
+      key,
+      record,
+      token: contacts,
+      contacts,
+      ...signedRecords,
+    }
     const any = sampler(random, allMessages(makings, random.bytes(8)))
     const make = [
       () => random.bytes(random.int(1300)),

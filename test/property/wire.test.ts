@@ -12,6 +12,7 @@ import {
   PING,
   responseOverheadBytes,
   STORE,
+  TOKENS,
 } from '../../src/wire/index.js'
 
 const codec = createCodec('test')
@@ -118,8 +119,10 @@ const CASES: readonly [
       token: bytes(1, 32),
       heldSeq: fc.option(u64, { nil: undefined }),
       records: fc.array(bytes(1, 100), { maxLength: 5 }),
-      contacts: bytes(0, 400),
+      contacts: bytes(0, 200),
       leftOut: fc.nat(1000),
+      recordsLeft: fc.nat(65_535),
+      ttlsSeconds: fc.array(u32, { maxLength: 40 }),
     }),
   ],
   [
@@ -132,8 +135,19 @@ const CASES: readonly [
       record: bytes(1, 900),
       ttlSeconds: u32,
       cas: fc.option(u64, { nil: undefined }),
+      isCached: fc.boolean(),
     }),
     fc.record({ ttlSeconds: u32 }),
+  ],
+  [
+    'TOKENS',
+    TOKENS as Method<never, never>,
+    fc.record({ kind: fc.nat(255), keys: fc.array(id, { minLength: 1, maxLength: 32 }) }),
+    fc.record({
+      tokens: fc.array(fc.record({ token: bytes(1, 20), heldSeq: fc.option(u64, { nil: undefined }) }), {
+        maxLength: 32,
+      }),
+    }),
   ],
   [
     "an app's method",

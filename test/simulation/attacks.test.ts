@@ -7,6 +7,7 @@ import { MemoryStore } from '../../src/storage/index.js'
 import type { SimulatedHost } from '../../src/testing/index.js'
 import { fixedLatency, SeededRandom, Simulator } from '../../src/testing/index.js'
 import { udp } from '../../src/transport/udp.js'
+import type { FindValueResult } from '../../src/wire/index.js'
 import { createCodec, errorCode, FIND_NODE, FIND_VALUE, Flag, PING, STORE } from '../../src/wire/index.js'
 import {
   addressesOf,
@@ -24,6 +25,17 @@ import { exchange, RawPeer } from '../unit/rpc/raw-peer.js'
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
+
+/** A FIND_VALUE result that only lets the asker store. */
+const NOTHING: FindValueResult = {
+  token: Uint8Array.of(1),
+  heldSeq: undefined,
+  records: [],
+  contacts: new Uint8Array(0),
+  leftOut: 0,
+  recordsLeft: 0,
+  ttlsSeconds: [],
+}
 
 function simulation(seed = 1): Simulator {
   return new Simulator({ seed, latency: fixedLatency(20) })
@@ -115,14 +127,7 @@ describe('values', () => {
       liar.onRequest = (request, from) => {
         if (request.method !== FIND_VALUE.code) return answerHonestly(liar, request, from)
         const records = [lie, Uint8Array.of(9), new Uint8Array(1_000)]
-        const token = Uint8Array.of(1)
-        liar.answer(from, request, FIND_VALUE, {
-          token,
-          heldSeq: undefined,
-          records,
-          contacts: new Uint8Array(0),
-          leftOut: 0,
-        })
+        liar.answer(from, request, FIND_VALUE, { ...NOTHING, records })
       }
       for (const { address } of nodes) liar.ask(address, PING, {})
     }
@@ -141,8 +146,7 @@ describe('values', () => {
     const liars = await befriend(simulator, dht, 3)
     for (const liar of liars) {
       liar.onRequest = (request, from) => {
-        const result = { token: Uint8Array.of(1), heldSeq: undefined, contacts: new Uint8Array(0), leftOut: 0 }
-        liar.answer(from, request, FIND_VALUE, { ...result, records: [Uint8Array.of(0, 7)] })
+        liar.answer(from, request, FIND_VALUE, { ...NOTHING, records: [Uint8Array.of(0, 7)] })
       }
     }
     expect(await simulator.run(() => dht.get(new Uint8Array(32)))).toBeUndefined()
@@ -477,7 +481,7 @@ describe('a bad time', () => {
     const endMs = simulator.nowMs + 10 * MINUTE_MS
     const { sent } = simulator.stats
     while (simulator.nowMs < endMs) {
-      await simulator.run(() => expect(cut.dht.get(key)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' }))
+      await simulator.run(() => expect(cut.dht.get(cut.dht.id)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' }))
       await simulator.advance(5_000)
     }
     expect(addressesOf(cut.dht)).toEqual(before)
@@ -522,7 +526,7 @@ describe('a bad time', () => {
     await simulator.advance(10_000)
     for (const { dht } of nodes) expect(dht.contacts()).toHaveLength(9)
     const value = Uint8Array.of(2, 4)
-    const { key, storedAt } = await simulator.run(() => nodes[1]!.dht.put(value))
+    const { key, storedAt } = await simulator.run(() => nodes[1]!.dht.put(value, { republish: false }))
     expect(storedAt).toHaveLength(9)
     for (const { dht } of nodes) expect((await simulator.run(() => dht.get(key)))?.value).toEqual(value)
     await simulator.advance(23 * HOUR_MS)
@@ -535,14 +539,14 @@ describe('a bad time', () => {
     const simulator = simulation()
     const nodes = await openNetwork(simulator, 8)
     const value = Uint8Array.of(2, 4)
-    const { key } = await simulator.run(() => nodes[1]!.dht.put(value))
+    const { key } = await simulator.run(() => nodes[1]!.dht.put(value, { republish: false }))
     nodes[2]!.host.setWallSkew(-DAY_MS)
     nodes[3]!.host.setWallSkew(DAY_MS)
     await simulator.advance(10 * MINUTE_MS)
     expect(nodes.map(({ dht }) => dht.stats().storage.records)).toEqual([1, 1, 1, 0, 1, 1, 1, 1])
     expect((await simulator.run(() => nodes[3]!.dht.get(key)))?.value).toEqual(value)
     for (const { dht } of nodes) expect(dht.contacts()).toHaveLength(7)
-    const { storedAt } = await simulator.run(() => nodes[2]!.dht.put(Uint8Array.of(1)))
+    const { storedAt } = await simulator.run(() => nodes[2]!.dht.put(Uint8Array.of(1), { republish: false }))
     expect(storedAt).toHaveLength(7)
     // Not for ever: the lifetime, and the day that the clock stood still.
     await simulator.advance(48 * HOUR_MS + 10 * MINUTE_MS)

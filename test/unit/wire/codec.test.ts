@@ -155,22 +155,22 @@ describe('encode', () => {
     expect(codec.decode(codec.encode(error))).toEqual({ ...error, text: 'y'.repeat(ERROR_TEXT_MAX) })
   })
 
-  test('pads the requests with long answers to exactly 400 bytes', () => {
+  test('pads the requests with long answers to exactly 400 bytes, FIND_VALUE to 424', () => {
     const key = countUp(32)
     const requests = [
-      [FIND_NODE, { target: key, skip: 0 }],
-      [FIND_NODE, { target: key, skip: 1000 }],
-      [FIND_VALUE, { key, kind: 0, want: 1, minSeq: 0n, cursor: NO_BYTES }],
-      [FIND_VALUE, { key, kind: 255, want: 1000, minSeq: 2n ** 64n - 1n, cursor: NO_BYTES }],
-      [appMethod('chat'), { payload: NO_BYTES }],
-      [appMethod('chat'), { payload: countUp(200) }],
+      [400, FIND_NODE, { target: key, skip: 0 }],
+      [400, FIND_NODE, { target: key, skip: 1000 }],
+      [424, FIND_VALUE, { key, kind: 0, want: 1, minSeq: 0n, cursor: NO_BYTES }],
+      [424, FIND_VALUE, { key, kind: 255, want: 1000, minSeq: 2n ** 64n - 1n, cursor: countUp(6) }],
+      [400, appMethod('chat'), { payload: NO_BYTES }],
+      [400, appMethod('chat'), { payload: countUp(200) }],
     ] as const
-    for (const [method, params] of requests) {
+    for (const [expectedBytes, method, params] of requests) {
       const { code, paddedBytes, writeParams } = method as typeof FIND_NODE
-      expect(paddedBytes).toBe(400)
+      expect(paddedBytes).toBe(expectedBytes)
       const message: Message = { type: 'request', ...header, method: code, params: writeParams(params as never) }
       const datagram = codec.encode(message, paddedBytes)
-      expect(datagram).toHaveLength(400)
+      expect(datagram).toHaveLength(expectedBytes)
       expect(codec.decode(datagram)).toEqual(codec.decode(codec.encode(message)))
     }
   })

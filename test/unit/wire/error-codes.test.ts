@@ -15,6 +15,7 @@ const NUMBERS: readonly [DhtErrorCode, number][] = [
   ['ERR_SEQ_TOO_LOW', 19],
   ['ERR_SEQ_CONFLICT', 20],
   ['ERR_CAS_MISMATCH', 21],
+  ['ERR_TOO_FAR', 22],
 ]
 
 test.each(NUMBERS)('%s is %i, both ways', (code, number) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Method } from '../../../src/wire/index.js'
-import { appMethod, FIND_NODE, FIND_VALUE, PING, STORE } from '../../../src/wire/index.js'
+import { appMethod, FIND_NODE, FIND_VALUE, PING, STORE, TOKENS, TOKENS_KEYS_MAX } from '../../../src/wire/index.js'
 import { countUp } from './raw.js'
 
 const KEY = countUp(32)
@@ -57,7 +57,7 @@ const CASES: readonly Case[] = [
   {
     what: 'result of FIND_VALUE',
     read: FIND_VALUE.readResult,
-    valid: [TOKEN, null, [], NONE, 0],
+    valid: [TOKEN, null, [], NONE, 0, 0, []],
     elements: [
       blobs(1, 32),
       { right: [null, 0, 7, 2n ** 64n - 1n], wrong: u64Wrong },
@@ -67,6 +67,11 @@ const CASES: readonly Case[] = [
       },
       blobs(0, 1200),
       integers(1000),
+      integers(65_535),
+      {
+        right: [[], [0], [60, 2 ** 32 - 1], Array(64).fill(60)],
+        wrong: [null, 7, TOKEN, new Map(), [-1], [0.5], [2 ** 32], [60, null], ['60'], [[60]], Array(65).fill(60)],
+      },
     ],
   },
   {
@@ -80,12 +85,47 @@ const CASES: readonly Case[] = [
       blobs(1, 1051),
       integers(2 ** 32 - 1),
       {
-        right: [new Map(), new Map([[0, 0]]), new Map([[0, 2n ** 64n - 1n]]), new Map([[99, 'later']])],
+        right: [
+          ...[new Map(), new Map([[0, 0]]), new Map([[0, 2n ** 64n - 1n]]), new Map([[99, 'later']])],
+          ...[true, false, null, 1, 'true'].map((cached) => new Map([[1, cached]])),
+        ],
         wrong: [null, 7, [], 'x', ...[null, ...u64Wrong].map((cas) => new Map([[0, cas]]))],
       },
     ],
   },
   { what: 'result of STORE', read: STORE.readResult, valid: [60], elements: [integers(2 ** 32 - 1)] },
+  {
+    what: 'params of TOKENS',
+    read: TOKENS.readParams,
+    valid: [0, [KEY]],
+    elements: [
+      integers(255),
+      {
+        right: [[KEY], [KEY, KEY], Array(32).fill(KEY)],
+        wrong: [null, 7, KEY, new Map(), [], Array(33).fill(KEY), ...ids.wrong.map((wrong) => [KEY, wrong])],
+      },
+    ],
+  },
+  {
+    what: 'result of TOKENS',
+    read: TOKENS.readResult,
+    valid: [[[TOKEN, null]]],
+    elements: [
+      {
+        right: [
+          ...[[], [[countUp(1), 0]], [[countUp(32), 2n ** 64n - 1n]], [[TOKEN, null, 'later']]],
+          Array(32).fill([TOKEN, 7]),
+        ],
+        wrong: [
+          ...[null, 7, TOKEN, new Map(), [TOKEN], [TOKEN, null], [null], [[]], [[TOKEN]], [new Map([[0, TOKEN]])]],
+          ...blobs(1, 32).wrong.map((wrong) => [[wrong, null]]),
+          ...u64Wrong.map((wrong) => [[TOKEN, wrong]]),
+          [[TOKEN, null], null],
+          Array(33).fill([TOKEN, 7]),
+        ],
+      },
+    ],
+  },
   { what: "params of an app's method", read: appMethod('x').readParams, valid: [NONE], elements: [blobs(0, 1000)] },
   { what: "result of an app's method", read: appMethod('x').readResult, valid: [NONE], elements: [blobs(0, 1000)] },
 ]
@@ -121,13 +161,91 @@ describe.each(CASES)('$what', ({ read, valid, elements }) => {
   })
 })
 
-test('the cursor and the records in lists are copies too', () => {
+test('the cursor, and what lists hold, are copies too', () => {
   const bytes = countUp(8)
   const params = FIND_VALUE.readParams([KEY, 0, [1, 0, bytes]])
-  const result = FIND_VALUE.readResult([TOKEN, null, [bytes], NONE, 0])
+  const result = FIND_VALUE.readResult([TOKEN, null, [bytes], NONE, 0, 0, [60]])
+  const id = countUp(32)
+  const asked = TOKENS.readParams([0, [id]])
+  const answered = TOKENS.readResult([[[bytes, null]]])
   bytes.fill(0xc1)
+  id.fill(0xc1)
   expect(params?.cursor).toEqual(countUp(8))
   expect(result?.records).toEqual([countUp(8)])
+  expect(asked?.keys).toEqual([KEY])
+  expect(answered?.tokens).toEqual([{ token: countUp(8), heldSeq: undefined }])
+})
+
+test('FIND_VALUE tells what is not held from what has no sequence number', () => {
+  const heldSeq = (raw: unknown) => FIND_VALUE.readResult([TOKEN, raw, [], NONE, 0, 0, []])
+  expect(heldSeq(null)).toMatchObject({ heldSeq: undefined })
+  expect(heldSeq(0)).toMatchObject({ heldSeq: 0n })
+  expect(heldSeq(undefined)).toBeUndefined()
+})
+
+test('FIND_VALUE takes fewer lifetimes than records, in their order', () => {
+  const result = FIND_VALUE.readResult([TOKEN, 0, [RECORD, RECORD, RECORD], NONE, 0, 1021, [60, 7]])
+  expect(result).toMatchObject({ recordsLeft: 1021, ttlsSeconds: [60, 7] })
+  expect(result?.records).toHaveLength(3)
+})
+
+describe('the options of STORE', () => {
+  const params = { key: KEY, kind: 0, token: TOKEN, record: RECORD, ttlSeconds: 60 }
+  const options = (cas: bigint | undefined, isCached: boolean) => STORE.writeParams({ ...params, cas, isCached })[5]
+
+  test('are written only where they say something', () => {
+    expect(options(undefined, false)).toEqual(new Map())
+    expect(options(0n, false)).toEqual(new Map([[0, 0]]))
+    expect(options(undefined, true)).toEqual(new Map([[1, true]]))
+    expect(options(7n, true)).toEqual(
+      new Map<number, unknown>([
+        [0, 7],
+        [1, true],
+      ]),
+    )
+  })
+
+  test('mark a cached copy by true and by nothing else', () => {
+    const isCached = (map: Map<unknown, unknown>) => STORE.readParams([KEY, 0, TOKEN, RECORD, 60, map])?.isCached
+    expect(isCached(new Map([[1, true]]))).toBe(true)
+    for (const value of [false, null, 1, 'true', [true], TOKEN]) expect(isCached(new Map([[1, value]]))).toBe(false)
+    for (const key of [0n, '1', true]) expect(isCached(new Map([[key, true]]))).toBe(false)
+    expect(isCached(new Map())).toBe(false)
+  })
+})
+
+describe('TOKENS', () => {
+  const keys = Array.from({ length: TOKENS_KEYS_MAX }, (_, i) => countUp(32, i))
+
+  test('asks for 1 to 32 keys, in an order that is kept', () => {
+    expect(TOKENS_KEYS_MAX).toBe(32)
+    for (const count of [1, 2, 32]) {
+      const asked = { kind: 64, keys: keys.slice(0, count) }
+      expect(TOKENS.readParams(TOKENS.writeParams(asked))).toEqual(asked)
+    }
+    expect(TOKENS.readParams(TOKENS.writeParams({ kind: 0, keys: [] }))).toBeUndefined()
+    expect(TOKENS.readParams(TOKENS.writeParams({ kind: 0, keys: [...keys, KEY] }))).toBeUndefined()
+  })
+
+  test('answers with any number of tokens up to 32, whatever was asked', () => {
+    const token = { token: TOKEN, heldSeq: 2n ** 64n - 1n }
+    for (const count of [0, 1, 31, 32]) {
+      const answered = { tokens: Array.from({ length: count }, () => token) }
+      expect(TOKENS.readResult(TOKENS.writeResult(answered))).toEqual(answered)
+    }
+    expect(TOKENS.readResult(TOKENS.writeResult({ tokens: Array.from({ length: 33 }, () => token) }))).toBeUndefined()
+  })
+
+  test('tells what is not held from what has no sequence number', () => {
+    const tokens = [undefined, 0n, 5n].map((heldSeq) => ({ token: TOKEN, heldSeq }))
+    expect(TOKENS.writeResult({ tokens })).toEqual([
+      [
+        [TOKEN, null],
+        [TOKEN, 0],
+        [TOKEN, 5],
+      ],
+    ])
+  })
 })
 
 test('PING has neither params nor result, and ignores both', () => {
@@ -140,6 +258,6 @@ test('PING has neither params nor result, and ignores both', () => {
 })
 
 test('numbers of methods never change', () => {
-  const methods: readonly Pick<Method<never, never>, 'code'>[] = [PING, FIND_NODE, FIND_VALUE, STORE]
-  expect(methods.map(({ code }) => code)).toEqual([0, 1, 2, 3])
+  const methods: readonly Pick<Method<never, never>, 'code'>[] = [PING, FIND_NODE, FIND_VALUE, STORE, TOKENS]
+  expect(methods.map(({ code }) => code)).toEqual([0, 1, 2, 3, 4])
 })

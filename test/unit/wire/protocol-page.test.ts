@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { DhtErrorCode } from '../../../src/errors.js'
 import { resolveOptions } from '../../../src/options.js'
-import { VALUE_BYTES_MAX } from '../../../src/records/index.js'
+import { PEER_DATA_BYTES_MAX, SALT_BYTES_MAX, VALUE_BYTES_MAX } from '../../../src/records/index.js'
 import { Simulator } from '../../../src/testing/index.js'
 import * as wire from '../../../src/wire/index.js'
 
@@ -47,11 +47,21 @@ describe('docs/protocol.md', () => {
       ],
       FIND_VALUE: [
         wire.FIND_VALUE.writeParams({ key: bytes, kind: 0, want: 0, minSeq: 0n, cursor: bytes }).flat().length,
-        wire.FIND_VALUE.writeResult({ token: bytes, heldSeq: 0n, records: [], contacts: bytes, leftOut: 0 }).length,
+        wire.FIND_VALUE.writeResult({
+          ...{ token: bytes, heldSeq: 0n, records: [], contacts: bytes, leftOut: 0 },
+          ...{ recordsLeft: 0, ttlsSeconds: [] },
+        }).length,
       ],
       STORE: [
-        wire.STORE.writeParams({ key: bytes, kind: 0, token: bytes, record: bytes, ttlSeconds: 0, cas: 0n }).length,
+        wire.STORE.writeParams({
+          ...{ key: bytes, kind: 0, token: bytes, record: bytes, ttlSeconds: 0 },
+          ...{ cas: 0n, isCached: true },
+        }).length,
         wire.STORE.writeResult({ ttlSeconds: 0 }).length,
+      ],
+      TOKENS: [
+        wire.TOKENS.writeParams({ kind: 0, keys: [bytes] }).length,
+        wire.TOKENS.writeResult({ tokens: [] }).length,
       ],
     }
     const count = (list = ''): number => (list === 'none' ? 0 : list.split(',').length)
@@ -74,11 +84,15 @@ describe('docs/protocol.md', () => {
       wire.TID_BYTES_MAX,
       wire.NETWORK_BYTES,
       wire.PADDED_REQUEST_BYTES,
+      wire.PADDED_VALUE_REQUEST_BYTES,
       wire.REFLECTION_FACTOR,
       wire.ADDRESS_BYTES_MAX,
       wire.TOKEN_BYTES_MAX,
       wire.RECORD_BYTES_MAX,
+      wire.TOKENS_KEYS_MAX,
       VALUE_BYTES_MAX,
+      SALT_BYTES_MAX,
+      PEER_DATA_BYTES_MAX,
       wire.METHOD_NAME_BYTES_MAX,
       wire.PAYLOAD_BYTES_MAX,
       wire.ERROR_TEXT_MAX,

@@ -19,12 +19,15 @@ import {
   PAYLOAD_BYTES_MAX,
   PING,
   RECORD_BYTES_MAX,
+  REFLECTION_FACTOR,
   responseOverheadBytes,
   SECONDS_MAX,
   STORE,
   TID_BYTES,
   TID_BYTES_MAX,
   TOKEN_BYTES_MAX,
+  TOKENS,
+  TOKENS_KEYS_MAX,
 } from '../../../src/wire/index.js'
 import { countUp } from './raw.js'
 
@@ -54,29 +57,38 @@ describe('the largest message', () => {
   }
   const payload = countUp(PAYLOAD_BYTES_MAX)
   const record = countUp(RECORD_BYTES_MAX)
-  const store = { key: KEY, kind: 255, token: countUp(TOKEN_BYTES_MAX), record, ttlSeconds: SECONDS_MAX, cas: U64_MAX }
+  const toKeep = { key: KEY, kind: 255, token: countUp(TOKEN_BYTES_MAX), record, ttlSeconds: SECONDS_MAX }
+  const store = { ...toKeep, cas: U64_MAX, isCached: false }
+  const cached = { ...toKeep, cas: undefined, isCached: true }
   const find = { key: KEY, kind: 255, want: 1000, minSeq: U64_MAX, cursor: countUp(64) }
-  const found = { token: countUp(8), heldSeq: U64_MAX, records: [record], contacts: NONE, leftOut: K }
+  const one = { records: [record], recordsLeft: 65_535, ttlsSeconds: [SECONDS_MAX] }
+  const found = { token: countUp(8), heldSeq: U64_MAX, contacts: NONE, leftOut: K, ...one }
+  const keys = Array.from({ length: TOKENS_KEYS_MAX }, () => KEY)
+  const tokens = keys.map(() => ({ token: countUp(8), heldSeq: U64_MAX }))
   const twenty = countUp(K * (32 + IPV6_ADDRESS_BYTES))
 
   test.each([
     ['a PING request', 56, request(PING, {})],
     ['a PING response', 133, response(PING, {})],
     ['a FIND_NODE request', 400, request(FIND_NODE, { target: KEY, skip: 1000 })],
-    ['a FIND_VALUE request', 400, request(FIND_VALUE, find)],
+    ['a FIND_VALUE request', 424, request(FIND_VALUE, find)],
     ['a STORE request', 1196, request(STORE, store)],
+    ['one of a cached copy', 1188, request(STORE, cached)],
+    ['one with both options', 1198, request(STORE, { ...store, isCached: true })],
     ['a STORE response', 138, response(STORE, { ttlSeconds: SECONDS_MAX })],
     ["a request of an app's method", 1092, request(LONGEST_APP, { payload })],
     ["a response of an app's method", 1136, response(LONGEST_APP, { payload })],
     ['an error', 439, error('€'.repeat(ERROR_TEXT_MAX + 1))],
     ['a FIND_NODE response with 20 IPv6 contacts', 1111, response(FIND_NODE, { contacts: twenty }, IPV6_ADDRESS_BYTES)],
     ['one to an address of 64 bytes', 1156, response(FIND_NODE, { contacts: twenty })],
-    ['a FIND_VALUE response with the largest record', 1165, response(FIND_VALUE, found, IPV6_ADDRESS_BYTES)],
+    ['a FIND_VALUE response with the largest record', 1174, response(FIND_VALUE, found, IPV6_ADDRESS_BYTES)],
     [
       'one with 20 IPv6 contacts instead',
-      1132,
-      response(FIND_VALUE, { ...found, records: [], contacts: twenty }, IPV6_ADDRESS_BYTES),
+      1136,
+      response(FIND_VALUE, { ...found, records: [], ttlsSeconds: [], contacts: twenty }, IPV6_ADDRESS_BYTES),
     ],
+    ['a TOKENS request with 32 keys', 1149, request(TOKENS, { kind: 255, keys })],
+    ['a TOKENS response with 32 tokens of 8 bytes', 776, response(TOKENS, { tokens })],
   ])('%s takes %i bytes and fits', (_what, expected, actual) => {
     expect(actual).toBe(expected)
     expect(actual).toBeLessThanOrEqual(DATAGRAM_BYTES_MAX)
@@ -86,6 +98,35 @@ describe('the largest message', () => {
     const header = { tid: countUp(TID_BYTES), flags: 2 ** 32 - 1, sender: KEY }
     const message: Message = { type: 'request', ...header, method: 3, params: STORE.writeParams(store) }
     expect(codec.encode(message)).toHaveLength(DATAGRAM_BYTES_MAX)
+  })
+
+  test('a TOKENS request and its answer fit, of another implementation too, but for tokens of 32 bytes', () => {
+    const header = { tid: countUp(TID_BYTES_MAX), flags: 2 ** 32 - 1, sender: KEY }
+    const params = TOKENS.writeParams({ kind: 255, keys })
+    const asked = codec.encode({ type: 'request', ...header, method: TOKENS.code, params })
+    expect(asked.length).toBeLessThanOrEqual(DATAGRAM_BYTES_MAX)
+    const longest = { token: countUp(TOKEN_BYTES_MAX), heldSeq: U64_MAX }
+    expect(response(TOKENS, { tokens: keys.map(() => longest) })).toBeGreaterThan(DATAGRAM_BYTES_MAX)
+    expect(response(TOKENS, { tokens: Array.from({ length: 23 }, () => longest) })).toBeLessThan(DATAGRAM_BYTES_MAX)
+  })
+
+  test('the answer to a stranger’s FIND_VALUE may fill a datagram, as the largest record needs', () => {
+    const allowedBytes = REFLECTION_FACTOR * request(FIND_VALUE, find) - 64
+    expect(allowedBytes).toBe(1208)
+    expect(allowedBytes).toBeGreaterThanOrEqual(DATAGRAM_BYTES_MAX)
+    // Padding to 400 bytes, as other requests have it, would be too little.
+    const largest = response(FIND_VALUE, found, IPV6_ADDRESS_BYTES)
+    expect(largest).toBeGreaterThan(REFLECTION_FACTOR * request(FIND_NODE, { target: KEY, skip: 0 }) - 64)
+    expect(largest).toBeLessThanOrEqual(allowedBytes)
+  })
+
+  test('the answer to a stranger’s TOKENS request fits three times its length, however many keys it names', () => {
+    for (let count = 1; count <= TOKENS_KEYS_MAX; count++) {
+      const asked = { kind: 0, keys: keys.slice(0, count) }
+      const answered = { tokens: tokens.slice(0, count) }
+      const allowedBytes = REFLECTION_FACTOR * request(TOKENS, asked) - 64
+      expect(response(TOKENS, answered)).toBeLessThanOrEqual(Math.min(allowedBytes, DATAGRAM_BYTES_MAX))
+    }
   })
 
   test('a PING fits what is kept back for it of a stranger’s allowance', () => {
@@ -252,15 +293,32 @@ describe('a node among IPv6 addresses', () => {
     },
   )
 
-  test('gives a proven asker the largest record of all, whatever the tid', async () => {
+  test.each([
+    ['a stranger', false],
+    ['a proven asker', true],
+  ])('gives %s the largest record of all, whatever the tid', async (_who, isProven) => {
     await new Scene().run(async (scene) => {
       scene.hold(KEY, countUp(RECORD_BYTES_MAX))
-      await scene.prove()
+      if (isProven) await scene.prove()
       for (const tidBytes of [TID_BYTES, TID_BYTES_MAX]) {
         const asked = await scene.ask(FIND_VALUE, find(KEY), tidBytes)
-        expect(asked.result).toMatchObject({ records: [countUp(RECORD_BYTES_MAX)], leftOut: K })
+        expect(asked.requestBytes).toBe(424)
+        expect(asked.result).toMatchObject({ records: [countUp(RECORD_BYTES_MAX)], leftOut: K, recordsLeft: 0 })
+        expect(asked.result?.ttlsSeconds).toHaveLength(1)
         expect(asked.replyBytes).toBeLessThanOrEqual(DATAGRAM_BYTES_MAX)
+        expect(asked.replyBytes + asked.pingBytes).toBeLessThanOrEqual(3 * asked.requestBytes)
       }
+    })
+  })
+
+  test.each([1, TOKENS_KEYS_MAX])('gives a stranger the tokens of %i keys', async (count) => {
+    await new Scene().run(async (scene) => {
+      scene.hold(LARGEST.key, LARGEST.record)
+      const keys = [LARGEST.key, ...Array.from({ length: count - 1 }, (_, i) => countUp(32, i))]
+      const asked = await scene.ask(TOKENS, { kind: 0, keys }, TID_BYTES_MAX)
+      expect(asked.result?.tokens.map(({ heldSeq }) => heldSeq)).toEqual([0n, ...Array(count - 1).fill(undefined)])
+      expect(asked.replyBytes).toBeLessThanOrEqual(DATAGRAM_BYTES_MAX)
+      expect(asked.replyBytes + asked.pingBytes).toBeLessThanOrEqual(3 * asked.requestBytes)
     })
   })
 })
@@ -279,12 +337,12 @@ describe('a node among addresses of 64 bytes', () => {
     })
   })
 
-  test('the largest record of all fits where tid and address take at most 65 bytes together', () => {
+  test('the largest record of all fits where tid and address take at most 54 bytes together', () => {
     const room = (tidBytes: number, addressBytes: number) =>
       DATAGRAM_BYTES_MAX - responseOverheadBytes(tidBytes, addressBytes)
-    // Token, sequence number, the headers of lists and the count of what is left out, as the handler reckons.
-    const needed = RECORD_BYTES_MAX + 3 + 28
-    expect(room(TID_BYTES, 65 - TID_BYTES)).toBe(needed)
+    // The record and its lifetime; then token, sequence number, the headers of three lists and two counts.
+    const needed = RECORD_BYTES_MAX + 3 + 5 + (10 + 9 + 3 * 3 + 2 * 3)
+    expect(room(TID_BYTES, 54 - TID_BYTES)).toBe(needed)
     expect(room(TID_BYTES_MAX, IPV6_ADDRESS_BYTES)).toBeGreaterThan(needed)
   })
 })

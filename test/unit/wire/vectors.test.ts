@@ -3,7 +3,16 @@ import { describe, expect, test } from 'vitest'
 import { fromHex, toHex } from '../../../src/keyspace/index.js'
 import { encodeImmutable, immutableKind, immutableValue } from '../../../src/records/index.js'
 import type { Message, Method } from '../../../src/wire/index.js'
-import { appMethod, createCodec, FIND_NODE, FIND_VALUE, networkTag, PING, STORE } from '../../../src/wire/index.js'
+import {
+  appMethod,
+  createCodec,
+  FIND_NODE,
+  FIND_VALUE,
+  networkTag,
+  PING,
+  STORE,
+  TOKENS,
+} from '../../../src/wire/index.js'
 
 interface MessageVector {
   readonly name: string
@@ -19,8 +28,12 @@ interface Messages {
   readonly networkTag: string
   readonly messages: readonly MessageVector[]
   readonly tolerated: readonly MessageVector[]
+  readonly refused: readonly MessageVector[]
   readonly invalid: readonly { readonly name: string; readonly reason: string; readonly bytes: string }[]
 }
+
+/** Whoever keeps it: immutable records are made for no holder. */
+const HOLDER = new Uint8Array(32)
 
 interface Records {
   readonly kind: number
@@ -32,7 +45,7 @@ function read<T>(name: string): T {
   return JSON.parse(readFileSync(new URL(`../../vectors/${name}`, import.meta.url), 'utf8')) as T
 }
 
-const { network, networkTag: tag, messages, tolerated, invalid } = read<Messages>('messages.json')
+const { network, networkTag: tag, messages, tolerated, refused, invalid } = read<Messages>('messages.json')
 const records = read<Records>('records.json')
 const codec = createCodec(network)
 
@@ -56,7 +69,7 @@ function messageOf({ message }: MessageVector): Message {
 }
 
 function methodOf(code: number | string): Method<unknown, unknown> | undefined {
-  const methods = [PING, FIND_NODE, FIND_VALUE, STORE] as unknown as Method<unknown, unknown>[]
+  const methods = [PING, FIND_NODE, FIND_VALUE, STORE, TOKENS] as unknown as Method<unknown, unknown>[]
   if (typeof code === 'string') return appMethod(code) as unknown as Method<unknown, unknown>
   return methods.find((method) => method.code === code)
 }
@@ -67,11 +80,12 @@ describe('messages', () => {
     expect(new Set(decoded.map(({ type }) => type))).toEqual(new Set(['request', 'response', 'error']))
     const asked = decoded.map((message) => message.type === 'request' && message.method)
     const answered = messages.map(({ answers }) => answers)
-    expect(asked).toEqual(expect.arrayContaining([0, 1, 2, 3, 'chat/say']))
-    expect(answered).toEqual(expect.arrayContaining([0, 1, 2, 3, 'chat/say']))
+    expect(asked).toEqual(expect.arrayContaining([0, 1, 2, 3, 4, 'chat/say']))
+    expect(answered).toEqual(expect.arrayContaining([0, 1, 2, 3, 4, 'chat/say']))
     const reasons = new Set(invalid.map(({ reason }) => reason))
     expect(reasons).toEqual(new Set(['undecodable', 'oversize', 'foreignNetwork', 'malformed']))
     expect(tolerated.length).toBeGreaterThan(10)
+    expect(refused.length).toBeGreaterThan(20)
     expect(toHex(networkTag(network))).toBe(tag)
   })
 
@@ -79,7 +93,7 @@ describe('messages', () => {
     expect(toHex(codec.encode(messageOf(vector), vector.padToBytes))).toBe(vector.bytes)
   })
 
-  test.each([...messages, ...tolerated])('$name: its bytes decode to it', (vector) => {
+  test.each([...messages, ...tolerated, ...refused])('$name: its bytes decode to it', (vector) => {
     expect(codec.decode(fromHex(vector.bytes))).toEqual(messageOf(vector))
   })
 
@@ -96,12 +110,25 @@ describe('messages', () => {
     }
   })
 
-  test.each(messages)('$name: its method writes what it reads', ({ bytes, answers }) => {
+  test.each(refused)('$name: its method refuses the params or the result', (vector) => {
+    const message = codec.decode(fromHex(vector.bytes))
+    if (message.type === 'request') {
+      const method = methodOf(message.method) as Method<unknown, unknown>
+      expect(method.readParams(message.params)).toBeUndefined()
+    } else if (message.type === 'response') {
+      const method = methodOf(vector.answers as number) as Method<unknown, unknown>
+      expect(method.readResult(message.result)).toBeUndefined()
+    } else {
+      expect.unreachable(`${message.type} has neither params nor result`)
+    }
+  })
+
+  test.each(messages)('$name: its method writes what it reads', ({ bytes, answers, padToBytes = 0 }) => {
     const message = codec.decode(fromHex(bytes))
     if (message.type === 'request') {
       const method = methodOf(message.method) as Method<unknown, unknown>
       const params = method.writeParams(method.readParams(message.params))
-      const padToBytes = method.code === 1 ? 400 : 0
+      if (padToBytes > 0) expect(padToBytes).toBe(method.paddedBytes)
       expect(toHex(codec.encode({ ...message, params }, padToBytes))).toBe(bytes)
     } else if (message.type === 'response') {
       const method = methodOf(answers as number | string) as Method<unknown, unknown>
@@ -130,11 +157,11 @@ describe('records', () => {
   })
 
   test.each(records.valid)('$name: the record is valid for the key and holds the value', ({ value, key, record }) => {
-    expect(immutableKind.isValid(fromHex(key), fromHex(record))).toBe(true)
+    expect(immutableKind.isValid(fromHex(key), fromHex(record), HOLDER)).toBe(true)
     expect(toHex(immutableValue(fromHex(record)))).toBe(value)
   })
 
   test.each(records.invalid)('$name is invalid', ({ key, record }) => {
-    expect(immutableKind.isValid(fromHex(key), fromHex(record))).toBe(false)
+    expect(immutableKind.isValid(fromHex(key), fromHex(record), HOLDER)).toBe(false)
   })
 })

@@ -1,0 +1,169 @@
+import type { CallOptions } from './arguments.js'
+import { copyOfContact, mustBeCallOptions } from './arguments.js'
+import type { Parts } from './assemble.js'
+import { assemble } from './assemble.js'
+import { DhtError } from './errors.js'
+import type { DhtEvents } from './events.js'
+import { EVENT_NAMES, Events } from './events.js'
+import type { Address, Contact } from './keyspace/index.js'
+import type { Done } from './operations.js'
+import { Operations } from './operations.js'
+import type { DhtConfig } from './options.js'
+import type { Started } from './results.js'
+import { Flag, familyFlags } from './wire/index.js'
+
+type State = 'new' | 'starting' | 'open' | 'closed'
+
+/** A node from its start to its close: what is under way, whether it has joined, and who is told. */
+export class LifeCycle {
+  readonly events: Events<DhtEvents> = new Events<DhtEvents>(EVENT_NAMES)
+  readonly parts: Parts
+  readonly #config: DhtConfig
+  readonly #operations = new Operations()
+  /** What else ends with the node. */
+  readonly #abandons = new Set<() => void>()
+  #state: State = 'new'
+  #address: Address | undefined
+  #flags: number
+  #isJoined = false
+  #started: Promise<Started> | undefined
+  #closed: Promise<void> | undefined
+
+  constructor(config: DhtConfig) {
+    this.#config = config
+    this.#flags = config.client ? Flag.client : 0
+    this.parts = assemble(config, {
+      address: () => this.#address,
+      flags: () => this.#flags,
+      contactAdded: (contact) => this.#onAdded(contact),
+      contactRemoved: (contact) => this.events.emit('contactRemoved', copyOfContact(contact)),
+      lonely: () => this.#onLonely(),
+      joined: (found) => {
+        this.#isJoined = true
+        this.events.emit('joined', found)
+      },
+      joinFailed: (error) => this.events.emit('bootstrapFailed', error),
+      republishFailed: (key, error) => this.events.emit('republishFailed', { key: new Uint8Array(key), error }),
+    })
+  }
+
+  /** Where the node listens; undefined before it has started. */
+  get address(): Address | undefined {
+    return this.#address
+  }
+
+  /** Whether it is in its network, as far as it knows. */
+  get isJoined(): boolean {
+    return this.#isJoined
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  /** Opens the transport and joins; the first call's promise every time. */
+  start(options: CallOptions | undefined): Promise<Started> {
+    // A wrong argument leaves the node new, and a closed one only says so.
+    const isUnderWay = this.#state === 'starting' || this.#state === 'open'
+    if (!isUnderWay || !this.#started) this.#started = this.#start(options)
+    return this.#started
+  }
+
+  /** Ends all of it. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  /**
+   * Runs something that ends with the node or with the signal.
+   *
+   * @throws DhtError `ERR_CLOSED`, `ERR_NOT_STARTED`
+   */
+  async run<T>(signal: AbortSignal | undefined, begin: (done: Done<T>) => () => void): Promise<T> {
+    signal?.throwIfAborted()
+    this.mustNotBeClosed()
+    if (this.#state !== 'open') throw new DhtError('ERR_NOT_STARTED', 'the node was not started yet')
+    return this.#operations.run(signal, begin)
+  }
+
+  /** @throws DhtError `ERR_CLOSED` */
+  mustNotBeClosed(): void {
+    if (this.#state === 'closed') throw new DhtError('ERR_CLOSED', 'the node is closed')
+  }
+
+  /** Calls back when the node closes; returns what takes that back. */
+  onClose(abandon: () => void): () => void {
+    this.#abandons.add(abandon)
+    return () => this.#abandons.delete(abandon)
+  }
+
+  async #start(options: CallOptions | undefined): Promise<Started> {
+    const { signal } = mustBeCallOptions(options)
+    this.mustNotBeClosed()
+    this.#state = 'starting'
+    try {
+      return await this.#operations.run<Started>(signal, (done) => {
+        this.#config.transport
+          .start((from, bytes) => this.parts.node.rpc.receive(from, bytes))
+          .then((address) => this.#onOpen(address, done))
+          .catch((error) => done(error))
+        return () => {}
+      })
+    } catch (error) {
+      // Not awaited: an abort rejects at once, and a close that fails is told by the application's own close().
+      if (!(error instanceof DhtError) || error.code !== 'ERR_BOOTSTRAP_FAILED') this.close().catch(() => {})
+      throw error
+    }
+  }
+
+  #onOpen(address: Address, done: Done<Started>): void {
+    if (this.#state !== 'starting') return
+    this.#state = 'open'
+    this.#address = address
+    this.#flags |= familyFlags(this.#config.transport)
+    this.parts.upkeep.start()
+    this.parts.repair.start()
+    if (this.#config.bootstrap.length === 0) {
+      this.#isJoined = true
+      done(undefined, { address, contacts: 0, elapsedMs: 0 })
+      return
+    }
+    const ends = [
+      this.events.on('joined', (found) => end(undefined, { address, ...found })),
+      this.events.on('bootstrapFailed', (error) => end(error)),
+    ]
+    const end: Done<Started> = (error, result) => {
+      for (const off of ends) off()
+      done(error, result)
+    }
+    this.parts.join.attempt()
+  }
+
+  async #close(): Promise<void> {
+    this.#state = 'closed'
+    const { join, node, publications, repair, upkeep } = this.parts
+    node.rpc.mute()
+    for (const part of [join, upkeep, repair, publications]) part.stop()
+    for (const abandon of this.#abandons) abandon()
+    this.#operations.giveUpAll(new DhtError('ERR_CLOSED', 'the node was closed'))
+    node.rpc.close()
+    const { storage, transport } = this.#config
+    const closed = Promise.resolve()
+      .then(() => transport.close())
+      .finally(() => storage.close())
+    await closed.finally(() => this.events.emit('closed', undefined))
+  }
+
+  #onAdded(contact: Contact): void {
+    this.events.emit('contactAdded', copyOfContact(contact))
+    // Somebody has found us while no bootstrap address answers: that is a way in.
+    if (!this.#isJoined && this.#state === 'open') this.parts.join.attempt()
+  }
+
+  #onLonely(): void {
+    if (this.#config.bootstrap.length === 0) return
+    this.#isJoined = false
+    this.parts.join.keepTrying()
+  }
+}

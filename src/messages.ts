@@ -1,0 +1,67 @@
+import type { CallOptions } from './arguments.js'
+import { copyOfContact, mustBeCallOptions, mustBePayload } from './arguments.js'
+import { DhtError } from './errors.js'
+import type { Address, Contact } from './keyspace/index.js'
+import type { LifeCycle } from './life-cycle.js'
+import type { AppHandler } from './results.js'
+import type { Callee } from './rpc/index.js'
+import type { Method } from './wire/index.js'
+import { appMethod } from './wire/index.js'
+
+const NO_PAYLOAD = new Uint8Array(0)
+
+/** Calls a method at a contact, whose id is verified, or at a place that a user named. */
+export async function call<P, R>(
+  life: LifeCycle,
+  method: Method<P, R>,
+  to: Contact | Address,
+  params: P,
+  options: CallOptions | undefined,
+): Promise<{ result: R; from: Contact; elapsedMs: number }> {
+  const { signal } = mustBeCallOptions(options)
+  const callee = await findCallee(life, to, signal)
+  return life.run(signal, (done) =>
+    life.parts.node.rpc.call(method, callee, params, {
+      done: (error, result, from, elapsedMs) => done(error, { result: result as R, from, elapsedMs }),
+    }),
+  )
+}
+
+function findCallee(life: LifeCycle, to: Contact | Address, signal: AbortSignal | undefined): Promise<Callee> {
+  return life.run<Callee>(signal, (done) => {
+    const abort = new AbortController()
+    const name = typeof to === 'string' ? to : to.address
+    life.parts.node.transport.resolve(name, { signal: abort.signal }).then(
+      ([address]) => {
+        if (address === undefined) done(new DhtError('ERR_UNRESOLVED', `${name} has no address`))
+        else done(undefined, typeof to === 'string' ? { address } : { id: to.id, address })
+      },
+      (error) => done(error),
+    )
+    return () => abort.abort()
+  })
+}
+
+/** Serves an application's messages of one name; returns what ends that. */
+export function serve(life: LifeCycle, name: string, handler: AppHandler): () => void {
+  life.mustNotBeClosed()
+  const { rpc } = life.parts.node
+  if (rpc.serves(name)) throw new RangeError(`${name} is handled already`)
+  const answer = async (payload: Uint8Array, from: Contact): Promise<Uint8Array> => {
+    const result = await handler(payload, { from: copyOfContact(from) })
+    return result === undefined ? NO_PAYLOAD : mustBePayload(result)
+  }
+  return rpc.serve(
+    appMethod(name),
+    ({ payload }, { from }, reply) => {
+      answer(payload, from).then(
+        (result) => reply.result({ payload: result }),
+        (error) => {
+          reply.error('ERR_REMOTE', 'the handler failed')
+          if (!life.isClosed) life.events.emit('handlerFailed', { method: name, error })
+        },
+      )
+    },
+    true,
+  )
+}

@@ -1,0 +1,140 @@
+import type { DhtError } from '../errors.js'
+import type { Contact, NodeId } from '../keyspace/index.js'
+import type { RecordKind } from '../records/index.js'
+import type { KeyToken } from '../wire/index.js'
+import { TOKENS, TOKENS_KEYS_MAX } from '../wire/index.js'
+import type { NodeContext } from './node-context.js'
+import { Running } from './running.js'
+import { storeOne } from './store-at.js'
+
+/** How many STOREs one holder gets at once: over a path of 20 ms that stays within what it takes from one host. */
+const STORES_AT_ONCE = 4
+
+/** A record to be delivered. */
+export interface Parcel {
+  readonly key: NodeId
+  readonly kind: RecordKind
+  readonly record: Uint8Array
+  /** How long it is to be kept from now on, in ms. */
+  lifetimeMs(): number
+}
+
+/** What a delivery reports. */
+export interface DeliveryEvents {
+  /** Whether a holder that says it has the record, or a newer one, needs it all the same. */
+  readonly evenIfHeld: boolean
+  /** A STORE left, the first or a resent one. */
+  sent(): void
+  /** A parcel was taken, or refused. */
+  settled(parcel: Parcel, error: DhtError | undefined): void
+  done(): void
+}
+
+/**
+ * Stores many records at one holder: the tokens of 32 keys in one request (TOKENS), then a STORE for each.
+ *
+ * @param parcels - of whatever kinds; `settled` is called for each that the holder did not have already
+ * @returns cancels it
+ */
+export function deliver(
+  node: NodeContext,
+  holder: Contact,
+  parcels: readonly Parcel[],
+  events: DeliveryEvents,
+): () => void {
+  const batches = batchesOf(parcels)
+  const running = new Running()
+  const nextBatch = (): void => {
+    const batch = batches.shift()
+    if (batch) askTokens(batch)
+    else events.done()
+  }
+  const giveUp = (error: DhtError | undefined, left: readonly Parcel[]): void => {
+    for (const parcel of left) events.settled(parcel, error)
+  }
+  const askTokens = (batch: readonly Parcel[]): void => {
+    const [{ kind }] = batch as [Parcel]
+    const keys = batch.map(({ key }) => key)
+    running.begin((ended) =>
+      node.rpc.call(
+        TOKENS,
+        holder,
+        { kind: kind.code, keys },
+        {
+          done(error, result) {
+            ended()
+            if (error || !result) {
+              // Who does not answer would not answer the rest either.
+              giveUp(error, [batch, ...batches.splice(0)].flat())
+              return events.done()
+            }
+            const { tokens } = result
+            // A holder with longer tokens answers for fewer keys.
+            if (tokens.length > 0 && tokens.length < batch.length) batches.unshift(batch.slice(tokens.length))
+            else if (tokens.length === 0) giveUp(error, batch)
+            store(batch.slice(0, tokens.length), tokens)
+          },
+        },
+      ),
+    )
+  }
+  const store = (batch: readonly Parcel[], tokens: readonly KeyToken[]): void => {
+    let open = 0
+    let at = 0
+    let isFilling = false
+    const proceed = (): void => {
+      if (isFilling) return
+      isFilling = true
+      while (open < STORES_AT_ONCE && at < batch.length) {
+        const parcel = batch[at] as Parcel
+        const { token, heldSeq } = tokens[at] as KeyToken
+        at++
+        if (!events.evenIfHeld && isHeld(parcel, heldSeq)) continue
+        open++
+        running.begin((ended) =>
+          storeOne(
+            node,
+            { ...parcel, lifetimeMs: parcel.lifetimeMs() },
+            { contact: holder, token, record: parcel.record },
+            events.sent,
+            (error) => {
+              ended()
+              open--
+              events.settled(parcel, error)
+              proceed()
+            },
+          ),
+        )
+      }
+      isFilling = false
+      if (open === 0 && at === batch.length) {
+        at++
+        nextBatch()
+      }
+    }
+    proceed()
+  }
+  nextBatch()
+  return () => running.cancelAll()
+}
+
+function isHeld({ kind, record }: Parcel, heldSeq: bigint | undefined): boolean {
+  return heldSeq !== undefined && heldSeq >= (kind.seq?.(record) ?? 0n)
+}
+
+/** At most as many as one TOKENS request names, each of one kind. */
+function batchesOf(parcels: readonly Parcel[]): Parcel[][] {
+  const byKind = new Map<number, Parcel[]>()
+  const batches: Parcel[][] = []
+  for (const parcel of parcels) {
+    const { code } = parcel.kind
+    let batch = byKind.get(code)
+    if (!batch || batch.length === TOKENS_KEYS_MAX) {
+      batch = []
+      byKind.set(code, batch)
+      batches.push(batch)
+    }
+    batch.push(parcel)
+  }
+  return batches
+}

@@ -1,0 +1,90 @@
+import { DhtError } from '../errors.js'
+import type { Contact, NodeId } from '../keyspace/index.js'
+import { compareDistance } from '../keyspace/index.js'
+import type { LookupOutcome } from '../lookup/index.js'
+import type { RecordKind } from '../records/index.js'
+import type { StoredRecord } from '../storage/index.js'
+import { whenReady } from '../storage/index.js'
+import type { Costs, ReceivedRecord } from './lookups.js'
+import { lookUpRecords, ONE_RECORD } from './lookups.js'
+import type { NodeContext } from './node-context.js'
+import type { Done } from './nodes.js'
+import { refuse } from './nodes.js'
+import { storeOne } from './store-at.js'
+
+/** A record that was found. */
+export interface FoundRecord extends Costs {
+  readonly record: Uint8Array
+}
+
+const IGNORE = (): void => {}
+
+/**
+ * Gets the first valid record of a key, of a kind where any is the answer: from our own store, else from the network.
+ * Nothing is found, which is no error, only when more than half of the k nearest answered.
+ *
+ * @returns cancels it
+ */
+export function getRecord(node: NodeContext, key: NodeId, kind: RecordKind, done: Done<FoundRecord>): () => void {
+  let cancel = IGNORE
+  let isOpen = true
+  const fromNetwork = (): void => {
+    if (isOpen) cancel = getFromNetwork(node, key, kind, done)
+  }
+  const fromStore = (held: readonly StoredRecord[]): void => {
+    if (!isOpen) return
+    const nowMs = node.clock.wallNow()
+    const own = held.find(({ expiresAtMs, record }) => expiresAtMs > nowMs && kind.isValid(key, record, node.id))
+    if (own) done(undefined, { record: own.record, hops: 0, messages: 0, elapsedMs: 0 })
+    else fromNetwork()
+  }
+  // A store that fails is no reason not to ask the network.
+  whenReady(() => node.store.list(key, kind.code), fromStore, fromNetwork)
+  return () => {
+    isOpen = false
+    cancel()
+  }
+}
+
+function getFromNetwork(node: NodeContext, key: NodeId, kind: RecordKind, done: Done<FoundRecord>): () => void {
+  if (node.table.size === 0) return refuse(done)
+  let nearestWithout: { contact: Contact; token: Uint8Array } | undefined
+  const run = lookUpRecords(node, key, kind, () => ONE_RECORD, {
+    answer(contact, { records, token }, end) {
+      const [found] = records
+      if (found) {
+        const costs = end()
+        if (nearestWithout) cacheAt(node, key, kind, found, nearestWithout)
+        done(undefined, { record: found.record, ...costs })
+      } else if (!nearestWithout || compareDistance(key, contact.id, nearestWithout.contact.id) < 0) {
+        nearestWithout = { contact, token }
+      }
+    },
+    done(outcome) {
+      if (outcome.conclusive) done(undefined, undefined)
+      else done(inconclusive(outcome), undefined)
+    },
+  })
+  return run.stop
+}
+
+/** Paper 2.3: the nearest node seen that lacked the record gets a copy, so that the next search ends earlier. */
+function cacheAt(
+  node: NodeContext,
+  key: NodeId,
+  kind: RecordKind,
+  { record, lifetimeMs }: ReceivedRecord,
+  { contact, token }: { contact: Contact; token: Uint8Array },
+): void {
+  if (lifetimeMs === 0) return
+  const storing = { key, kind, lifetimeMs, isCached: true }
+  const sent = (): void => {
+    node.counters.passedOn++
+  }
+  storeOne(node, storing, { contact, token, record }, sent, IGNORE)
+}
+
+/** The reason why nothing can be said: too few answers. */
+export function inconclusive(outcome: Pick<LookupOutcome, 'answered'>): DhtError {
+  return new DhtError('ERR_TIMEOUT', `only ${outcome.answered} nodes answered, too few of the nearest to tell`)
+}

@@ -1,0 +1,181 @@
+import debug from 'debug'
+import { DhtError } from '../errors.js'
+import type { NodeId } from '../keyspace/index.js'
+import { mapKey } from '../keyspace/index.js'
+import type { RecordKind } from '../records/index.js'
+import type { Parcel } from './deliver.js'
+import type { NodeContext } from './node-context.js'
+import { Running } from './running.js'
+import { keepOwnCopy } from './store-at.js'
+import { sweep } from './sweep.js'
+
+const log = debug('xorbit:republish')
+
+/** What is due within this share of its lifetime goes with what is due now: one sweep instead of many. */
+const GATHERED_SHARE = 1 / 8
+
+/** How soon what nobody stored is tried again, as a share of the lifetime. */
+const RETRY_SHARE = 1 / 16
+
+/** What the application published, and this node keeps alive. */
+interface Publication {
+  readonly key: NodeId
+  readonly kind: RecordKind
+  record: Uint8Array
+  lifetimeMs: number
+  dueAtMs: number
+}
+
+/** What became of one publication in a sweep. */
+interface Outcome {
+  stored: number
+  superseded: number
+  error: DhtError | undefined
+}
+
+/** What {@link Publications} reports. */
+export interface PublicationEvents {
+  /** A record was not stored again: nobody took it now, or another one took its place for good. */
+  failed(key: NodeId, error: DhtError): void
+}
+
+/**
+ * Stores again what the application published, at half of its lifetime: holders keep it only so long, and repair
+ * does not prolong it. What is due at about one time goes in one sweep.
+ */
+export class Publications {
+  readonly #node: NodeContext
+  readonly #events: PublicationEvents
+  readonly #publications = new Map<string, Publication>()
+  readonly #running = new Running()
+  #cancelTimer = (): void => {}
+  #timerAtMs = Number.POSITIVE_INFINITY
+  #isSweeping = false
+
+  constructor(node: NodeContext, events: PublicationEvents) {
+    this.#node = node
+    this.#events = events
+  }
+
+  /** How many are kept alive. */
+  get size(): number {
+    return this.#publications.size
+  }
+
+  /** Keeps a record alive that was just stored; it replaces an earlier one of its key and kind. */
+  add(key: NodeId, kind: RecordKind, record: Uint8Array, lifetimeMs: number): void {
+    const name = nameOf(key, kind)
+    this.#publications.delete(name)
+    const dueAtMs = this.#node.clock.now() + this.#delayMs(lifetimeMs)
+    this.#publications.set(name, { key, kind, record, lifetimeMs, dueAtMs })
+    // The oldest leave: a program that publishes for ever must not grow for ever.
+    for (const oldest of this.#publications.keys()) {
+      if (this.#publications.size <= this.#node.config.publicationsMax) break
+      this.#publications.delete(oldest)
+    }
+    this.#schedule(dueAtMs)
+  }
+
+  /** The record of a key that is kept alive. */
+  get(key: NodeId, kind: RecordKind): Uint8Array | undefined {
+    return this.#publications.get(nameOf(key, kind))?.record
+  }
+
+  /** Stops keeping alive what was published under a key, of whatever kind; false when there was nothing. */
+  forget(key: NodeId): boolean {
+    let isKnown = false
+    for (const kind of this.#node.kinds.values()) {
+      if (this.#publications.delete(nameOf(key, kind))) isKnown = true
+    }
+    return isKnown
+  }
+
+  stop(): void {
+    this.#cancelTimer()
+    this.#publications.clear()
+    this.#running.cancelAll()
+  }
+
+  /** A little below half of the lifetime, so that what was published at once does not come back at once. */
+  #delayMs(lifetimeMs: number): number {
+    return lifetimeMs * (0.4375 + (this.#node.randomBytes(1)[0] as number) / 4096)
+  }
+
+  #schedule(atMs: number): void {
+    if (atMs >= this.#timerAtMs || this.#isSweeping) return
+    this.#cancelTimer()
+    this.#timerAtMs = atMs
+    this.#cancelTimer = this.#node.clock.after(atMs - this.#node.clock.now(), () => {
+      this.#timerAtMs = Number.POSITIVE_INFINITY
+      this.#republish()
+    })
+  }
+
+  #scheduleNext(): void {
+    let nextAtMs = Number.POSITIVE_INFINITY
+    for (const { dueAtMs } of this.#publications.values()) nextAtMs = Math.min(nextAtMs, dueAtMs)
+    if (nextAtMs < Number.POSITIVE_INFINITY) this.#schedule(nextAtMs)
+  }
+
+  #republish(): void {
+    const nowMs = this.#node.clock.now()
+    const outcomes = new Map<Parcel, { readonly publication: Publication; readonly outcome: Outcome }>()
+    for (const publication of this.#publications.values()) {
+      const { key, kind, record, lifetimeMs, dueAtMs } = publication
+      if (dueAtMs > nowMs + lifetimeMs * GATHERED_SHARE) continue
+      const parcel = { key, kind, record, lifetimeMs: () => lifetimeMs }
+      outcomes.set(parcel, { publication, outcome: { stored: 0, superseded: 0, error: undefined } })
+    }
+    log('%d records to store again', outcomes.size)
+    this.#isSweeping = true
+    this.#running.begin((ended) =>
+      sweep(this.#node, [...outcomes.keys()], {
+        sent: () => {
+          this.#node.counters.republished++
+        },
+        settled: (parcel, error) => note(outcomes.get(parcel)?.outcome, error),
+        done: (lookups) => {
+          ended()
+          log('stored again with %d lookups', lookups)
+          this.#isSweeping = false
+          for (const { publication, outcome } of outcomes.values()) this.#settle(publication, outcome)
+          this.#scheduleNext()
+        },
+      }),
+    )
+  }
+
+  #settle(publication: Publication, { stored, superseded, error }: Outcome): void {
+    const { key, kind, lifetimeMs, record } = publication
+    const name = nameOf(key, kind)
+    // It may have been replaced or forgotten meanwhile.
+    if (this.#publications.get(name) !== publication) return
+    const nowMs = this.#node.clock.now()
+    if (stored > 0) keepOwnCopy(this.#node, { key, kind, lifetimeMs }, record)
+    // More than one liar's word: most of the holders have another record that wins.
+    if (superseded > stored) {
+      this.#publications.delete(name)
+      this.#events.failed(key, error as DhtError)
+    } else if (stored > 0) {
+      publication.dueAtMs = nowMs + this.#delayMs(lifetimeMs)
+    } else {
+      publication.dueAtMs = nowMs + lifetimeMs * RETRY_SHARE
+      this.#events.failed(key, error ?? new DhtError('ERR_NO_CONTACTS', 'no holder was found'))
+    }
+  }
+}
+
+function note(outcome: Outcome | undefined, error: DhtError | undefined): void {
+  if (!outcome) return
+  if (!error) {
+    outcome.stored++
+    return
+  }
+  const isSuperseded = error.code === 'ERR_SEQ_TOO_LOW' || error.code === 'ERR_SEQ_CONFLICT'
+  if (isSuperseded) outcome.superseded++
+  if (isSuperseded || !outcome.error) outcome.error = error
+}
+
+function nameOf(key: NodeId, kind: RecordKind): string {
+  return String.fromCharCode(kind.code) + mapKey(key)
+}

@@ -1,0 +1,50 @@
+type Task = (done: () => void) => void
+
+/**
+ * Lets those who read and then write the records of one key do so one after the other. A store on a disk answers
+ * later: two writers that had both read the old record would else undo each other.
+ */
+export class Turns {
+  /** Who waits for each name; a name that is in it is taken. */
+  readonly #waiting = new Map<string, Task[]>()
+
+  /** Runs the task when all earlier ones of the name are done, at once where there are none. */
+  take(name: string, task: Task): void {
+    const waiting = this.#waiting.get(name)
+    if (waiting) {
+      waiting.push(task)
+      return
+    }
+    this.#waiting.set(name, [])
+    this.#run(name, task)
+  }
+
+  #run(name: string, first: Task): void {
+    // A loop, as tasks that are done at once would else nest as deep as there are of them.
+    let task: Task | undefined = first
+    while (task) {
+      let isDone = false
+      let isLater = false
+      const current: Task = task
+      task = undefined
+      current(() => {
+        if (isDone) return
+        isDone = true
+        if (isLater) this.#next(name)
+      })
+      isLater = true
+      if (isDone) task = this.#shift(name)
+    }
+  }
+
+  #next(name: string): void {
+    const task = this.#shift(name)
+    if (task) this.#run(name, task)
+  }
+
+  #shift(name: string): Task | undefined {
+    const task = this.#waiting.get(name)?.shift()
+    if (!task) this.#waiting.delete(name)
+    return task
+  }
+}

@@ -1,0 +1,68 @@
+import type { PublishOptions } from './arguments.js'
+import {
+  copyOfContact,
+  mustBeCallOptions,
+  mustBeFlag,
+  mustBeKeyPair,
+  mustBeLifetime,
+  mustBeSalt,
+  mustBeSeq,
+  mustBeValue,
+  STORE_OPTION_NAMES,
+} from './arguments.js'
+import { sameBytes } from './keyspace/index.js'
+import type { LifeCycle } from './life-cycle.js'
+import type { Published } from './node/index.js'
+import { publish } from './node/index.js'
+import type { DhtConfig } from './options.js'
+import type { KeyPair, Signatures } from './platform/signatures.js'
+import type { RecordKind } from './records/index.js'
+import { mutableKey } from './records/index.js'
+import type { PublishResult } from './results.js'
+
+/** Publishes a value, and stores it again by itself unless told otherwise. */
+export async function publishValue(
+  life: LifeCycle,
+  config: DhtConfig,
+  kind: RecordKind,
+  keys: KeyPair,
+  value: Uint8Array,
+  options: PublishOptions | undefined,
+): Promise<PublishResult> {
+  const { cas, lifetimeMs, republish, salt, seq, signal } = mustBeCallOptions(options, [
+    ...STORE_OPTION_NAMES,
+    'salt',
+    'seq',
+    'cas',
+  ])
+  const publication = {
+    keys: mustBeMatching(config.signatures, keys),
+    value: mustBeValue(value),
+    salt: mustBeSalt(salt),
+    seq: mustBeSeq('seq', seq),
+    cas: mustBeSeq('cas', cas),
+    lifetimeMs: mustBeLifetime(lifetimeMs, config.valueLifetimeMaxMs) ?? config.valueLifetimeMs,
+  }
+  const { seq: given, cas: expected } = publication
+  if (given !== undefined && expected !== undefined && given <= expected) throw new RangeError('seq must be above cas')
+  const isKept = mustBeFlag('republish', republish) ?? true
+  const { node, publications } = life.parts
+  const known = publications.get(mutableKey(publication.keys.publicKey, publication.salt), kind)
+  const published = await life.run<Published>(signal, (done) =>
+    publish(node, kind, publication, known && kind.seq?.(known), done),
+  )
+  const { record, storedAt, ...result } = published
+  if (isKept) publications.add(result.key, kind, record, publication.lifetimeMs)
+  // An earlier value must not come back by itself.
+  else publications.forget(result.key)
+  return { ...result, storedAt: storedAt.map(copyOfContact) }
+}
+
+/** A key pair whose keys belong together, copied: else every holder would refuse what is signed with it. */
+export function mustBeMatching(signatures: Signatures, keys: unknown): KeyPair {
+  const pair = mustBeKeyPair(keys)
+  if (!sameBytes(signatures.generate(pair.secretKey).publicKey, pair.publicKey)) {
+    throw new TypeError('publicKey must be that of secretKey')
+  }
+  return pair
+}
