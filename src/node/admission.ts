@@ -65,9 +65,9 @@ export class Admission implements CallObserver {
       // Ids prove nothing: who answers elsewhere as a contact that lives where it was may be an impostor.
       this.#dispute(known, contact)
     } else if (table.answered(contact) === 'waiting') {
-      const oldest = table.leastRecentlySeen(contact.id)
       // Paper 2.2: the least recently seen is pinged; if it is dead, the newcomer has its place.
-      if (oldest && this.#isDue(this.#entryChecked, contact)) this.check(oldest)
+      const oldest = this.#isDue(this.#entryChecked, contact) && table.leastRecentlySeen(contact.id)
+      if (oldest) this.check(oldest)
     }
   }
 

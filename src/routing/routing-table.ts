@@ -1,8 +1,9 @@
 import debug from 'debug'
 import KBucket from '#k-bucket'
 import type { Address, Contact, NodeId } from '../keyspace/index.js'
-import { nearest, sameBytes, sharedPrefixBits, toHex } from '../keyspace/index.js'
+import { sameBytes, sharedPrefixBits, toHex } from '../keyspace/index.js'
 import type { AddressDescription, AddressScope } from '../platform/transport.js'
+import { Buckets } from './buckets.js'
 import { Diversity } from './diversity.js'
 import type { Entry, TableEntry } from './entry.js'
 import { Regions } from './regions.js'
@@ -54,8 +55,8 @@ export class RoutingTable {
   readonly #tree: KBucket<Entry>
   /** Keeps one entry an address, and finds the entry of a datagram without a walk through the tree. */
   readonly #byAddress = new Map<Address, Entry>()
-  /** How many entries each bucket has: tells whether k-bucket would take an id without trying it. */
-  readonly #counts: Uint16Array
+  /** Tells whether k-bucket would take an id without trying it, and who is near to one. */
+  readonly #buckets: Buckets
   readonly #diversity: Diversity
   readonly #replacements: Replacements
   readonly #regions: Regions
@@ -64,7 +65,7 @@ export class RoutingTable {
     this.#options = options
     this.#ownId = new Uint8Array(options.ownId)
     const bits = this.#ownId.length * 8
-    this.#counts = new Uint16Array(bits)
+    this.#buckets = new Buckets(bits)
     this.#regions = new Regions(bits)
     this.#diversity = new Diversity(options.groupPerBucketMax, options.groupPerTableMax)
     this.#replacements = new Replacements(options.replacementsMax, options.groupPerBucketMax)
@@ -147,9 +148,9 @@ export class RoutingTable {
    */
   hasPlaceFor(contact: Contact): boolean {
     const bucket = this.bucketIndex(contact.id)
-    if (bucket === this.#counts.length || this.#tree.get(contact.id) !== null) return false
+    if (bucket === this.#buckets.length || this.#tree.get(contact.id) !== null) return false
     const leaving = this.#byAddress.get(contact.address)
-    const count = (this.#counts[bucket] as number) - (leaving?.bucket === bucket ? 1 : 0)
+    const count = this.#buckets.count(bucket) - (leaving?.bucket === bucket ? 1 : 0)
     return count < this.#options.k && this.#diversity.allows(this.#groupOf(contact.address), bucket, leaving)
   }
 
@@ -163,6 +164,7 @@ export class RoutingTable {
     const bucket = this.bucketIndex(id)
     let least: Entry | undefined
     // Not simply k-bucket's first: a replacement that moved in is its last, though others answered since.
+    // By k-bucket's order, which decides among answers of one moment.
     for (const entry of this.#tree.toIterable()) {
       if (entry.bucket === bucket && (least === undefined || entry.lastSeenMs < least.lastSeenMs)) least = entry
     }
@@ -175,7 +177,7 @@ export class RoutingTable {
    * @param accept - leaves out the entries for which it is false
    */
   nearest(target: NodeId, count: number, accept?: (entry: TableEntry) => boolean): TableEntry[] {
-    return nearest(this.#tree.toIterable(), target, count, accept)
+    return this.#buckets.nearest(target, this.bucketIndex(target), count, accept)
   }
 
   /**
@@ -184,12 +186,12 @@ export class RoutingTable {
    */
   countNearer(key: NodeId): number {
     const bucket = this.bucketIndex(key)
-    if (bucket === this.#counts.length) return 0
+    if (bucket === this.#buckets.length) return 0
     const { k } = this.#options
-    const known = this.#counts[bucket] as number
+    const known = this.#buckets.count(bucket)
     if (known < k) return known
-    let deepestFull = this.#counts.length - 1
-    while ((this.#counts[deepestFull] as number) < k) deepestFull--
+    let deepestFull = this.#buckets.length - 1
+    while (this.#buckets.count(deepestFull) < k) deepestFull--
     return k * 2 ** Math.min(deepestFull - bucket, 40)
   }
 
@@ -213,11 +215,11 @@ export class RoutingTable {
    * network; not the deepest entry, because one id chosen near ours would cost us hundreds of lookups.
    */
   staleRegions(ageMs: number): number[] {
-    let deepest = this.#counts.length - 1
-    let beyond = this.#counts[deepest] as number
-    while (deepest > 0 && beyond + (this.#counts[deepest - 1] as number) <= this.#options.k / 2) {
+    let deepest = this.#buckets.length - 1
+    let beyond = this.#buckets.count(deepest)
+    while (deepest > 0 && beyond + this.#buckets.count(deepest - 1) <= this.#options.k / 2) {
       deepest--
-      beyond += this.#counts[deepest] as number
+      beyond += this.#buckets.count(deepest)
     }
     return this.#regions.stale(deepest, this.#options.now(), ageMs)
   }
@@ -235,7 +237,7 @@ export class RoutingTable {
     const waiting = this.#replacements.find(contact.id, bucket)
     if (waiting !== undefined) this.#replacements.delete(waiting)
     this.#evictWaitingAt(contact.address)
-    if (bucket === this.#counts.length) return 'refused'
+    if (bucket === this.#buckets.length) return 'refused'
     const entry = waiting?.address === contact.address ? waiting : this.#newEntry(contact, bucket, waiting)
     if (!this.#diversity.allows(entry.group, bucket)) return 'refused'
     this.#refresh(entry)
@@ -252,6 +254,7 @@ export class RoutingTable {
     this.#diversity.delete(known)
     this.#byAddress.delete(known.address)
     this.#diversity.add(moved)
+    this.#buckets.remove(known, moved)
     this.#byAddress.set(address, moved)
     // k-bucket swaps the two, as the arbiter prefers the newer.
     this.#tree.add(moved)
@@ -260,7 +263,7 @@ export class RoutingTable {
 
   #onAdded(entry: Entry): void {
     this.#byAddress.set(entry.address, entry)
-    this.#counts[entry.bucket] = (this.#counts[entry.bucket] as number) + 1
+    this.#buckets.add(entry)
     this.#diversity.add(entry)
     if (log.enabled) log('added %s at %s to bucket %d', toHex(entry.id), entry.address, entry.bucket)
     this.#options.onAdded?.(entry)
@@ -268,7 +271,7 @@ export class RoutingTable {
 
   #onRemoved(entry: Entry): void {
     this.#byAddress.delete(entry.address)
-    this.#counts[entry.bucket] = (this.#counts[entry.bucket] as number) - 1
+    this.#buckets.remove(entry)
     this.#diversity.delete(entry)
     if (log.enabled) log('removed %s at %s, %d failures', toHex(entry.id), entry.address, entry.failures)
     this.#options.onRemoved?.(entry)
@@ -285,7 +288,7 @@ export class RoutingTable {
 
   /** Gives a bucket's free place to the freshest of its waiting contacts that the limits by network allow. */
   #fill(bucket: number): void {
-    if (this.#counts[bucket] === this.#options.k) return
+    if (this.#buckets.count(bucket) === this.#options.k) return
     const entry = this.#replacements.takeFreshest(bucket, ({ group }) => this.#diversity.allows(group, bucket))
     if (entry !== undefined) this.#tree.add(entry)
   }
