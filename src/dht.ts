@@ -108,12 +108,8 @@ export class Dht implements AsyncDisposable {
   async get(key: Uint8Array, options?: CallOptions): Promise<GetResult | undefined> {
     const wanted = mustBeKey('key', key)
     const { signal } = mustBeCallOptions(options)
-    const found = await this.#life.run<FoundRecord | undefined>(signal, (done) =>
-      getRecord(this.#life.parts.node, wanted, this.#kind(KindCode.immutable), done),
-    )
-    if (found === undefined) return undefined
-    const { record, ...costs } = found
-    return { value: immutableValue(record), ...costs }
+    const { record, ...costs } = await this.#get(this.#kind(KindCode.immutable), wanted, signal)
+    return record && { value: immutableValue(record), ...costs }
   }
 
   /**
@@ -202,7 +198,8 @@ export class Dht implements AsyncDisposable {
   }
 
   /**
-   * Finds the records of an application's own kind: what all of the k nearest hold under a key, merged.
+   * Finds the records of an application's own kind: what all of the k nearest hold under a key, merged; of a kind where
+   * the first is enough, the first.
    *
    * @param kind - one of the option `records`
    * @returns no records when more than half of the k nearest nodes answered and none has any
@@ -211,7 +208,10 @@ export class Dht implements AsyncDisposable {
   async findRecords(kind: RecordKind, key: Uint8Array, options?: CallOptions): Promise<FindRecordsResult> {
     const known = this.#mustBeOwnKind(kind)
     const wanted = mustBeKey('key', key)
-    return this.#find(known, wanted, mustBeCallOptions(options).signal)
+    const { signal } = mustBeCallOptions(options)
+    if (!known.isFirstEnough) return this.#find(known, wanted, signal)
+    const { record, ...costs } = await this.#get(known, wanted, signal)
+    return { records: record ? [record] : [], ...costs }
   }
 
   /**
@@ -327,7 +327,12 @@ export class Dht implements AsyncDisposable {
       putCopies(node, { key, kind, lifetimeMs }, record, done),
     )
     if (isKept) publications.add(key, kind, record, lifetimeMs)
+    else publications.delete(key, kind)
     return { ...stored, storedAt: stored.storedAt.map(copyOfContact) }
+  }
+
+  #get(kind: RecordKind, key: NodeId, signal: AbortSignal | undefined): Promise<FoundRecord> {
+    return this.#life.run(signal, (done) => getRecord(this.#life.parts.node, key, kind, done))
   }
 
   #find(kind: RecordKind, key: NodeId, signal: AbortSignal | undefined): Promise<FoundRecords> {

@@ -307,6 +307,7 @@ function kinds(value: unknown): readonly RecordKind[] {
     text('the name of a record kind', kind.name)
     flag('isRelayed', kind.isRelayed)
     flag('isFirstEnough', kind.isFirstEnough)
+    if (kind.accept) throw new TypeError("only the protocol's own record kinds are made for one holder each by accept")
     if (codes.has(kind.code)) throw new RangeError(`two record kinds have the code ${kind.code}`)
     codes.add(kind.code)
   }

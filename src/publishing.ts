@@ -54,7 +54,7 @@ export async function publishValue(
   const { record, storedAt, ...result } = published
   if (isKept) publications.add(result.key, kind, record, publication.lifetimeMs)
   // An earlier value must not come back by itself.
-  else publications.forget(result.key)
+  else publications.delete(result.key, kind)
   return { ...result, storedAt: storedAt.map(copyOfContact) }
 }
 

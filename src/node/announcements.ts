@@ -78,7 +78,8 @@ export class Announcement {
    */
   stop(done: (removedAt: Contact[]) => void): () => void {
     this.abandon()
-    const holders = this.#recentHolders()
+    this.#forgetHolders()
+    const holders = [...this.#holders.values()].map(({ contact }) => contact)
     const removedAt: Contact[] = []
     let open = holders.length
     if (open === 0) done([])
@@ -117,6 +118,7 @@ export class Announcement {
   #announce(done: Done<StoredAt>): () => void {
     const { lifetimeMs, topic } = this.#peer
     const seq = this.#nextSeq()
+    this.#forgetHolders()
     const recordFor = (contact: Contact, token: Uint8Array): Uint8Array => {
       this.#holders.set(mapKey(contact.id), { contact, sinceMs: this.#node.clock.now() })
       return this.#recordFor(contact.id, token, seq, lifetimeMs)
@@ -152,9 +154,9 @@ export class Announcement {
     return this.#seq
   }
 
-  #recentHolders(): Contact[] {
-    const { clock } = this.#node
-    const sinceMs = clock.now() - this.#peer.lifetimeMs
-    return [...this.#holders.values()].filter((held) => held.sinceMs >= sinceMs).map(({ contact }) => contact)
+  /** Those whose record has expired by now. */
+  #forgetHolders(): void {
+    const expiredMs = this.#node.clock.now() - this.#peer.lifetimeMs
+    for (const [name, { sinceMs }] of this.#holders) if (sinceMs < expiredMs) this.#holders.delete(name)
   }
 }

@@ -124,7 +124,8 @@ function judge(node: NodeContext, offer: RecordToKeep, held: readonly StoredReco
   const rivalIsOwn = rival !== undefined && !isCached(rival)
   if (offer.isCached && rivalIsOwn) return { copy: rival, victim: undefined }
   const expiresAtMs = nowMs + lifetimeOf(node, offer, kept, beyond)
-  const isProlonged = rival !== undefined && sameBytes(rival.record, kept)
+  // A higher sequence number is another record, whose writer decides; all else goes on from what was held.
+  const isProlonged = rival !== undefined && (!kind.seq || sameBytes(rival.record, kept))
   const copy: StoredRecord = {
     key,
     kind: kind.code,

@@ -1,4 +1,4 @@
-import type { DhtError } from '../errors.js'
+import { DhtError } from '../errors.js'
 import type { Contact, NodeId } from '../keyspace/index.js'
 import type { RecordKind } from '../records/index.js'
 import type { KeyToken } from '../wire/index.js'
@@ -71,7 +71,7 @@ export function deliver(
             const { tokens } = result
             // A holder with longer tokens answers for fewer keys.
             if (tokens.length > 0 && tokens.length < batch.length) batches.unshift(batch.slice(tokens.length))
-            else if (tokens.length === 0) giveUp(error, batch)
+            else if (tokens.length === 0) giveUp(new DhtError('ERR_REMOTE', 'the holder gave no tokens'), batch)
             store(batch.slice(0, tokens.length), tokens)
           },
         },

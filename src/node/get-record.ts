@@ -12,16 +12,17 @@ import type { Done } from './nodes.js'
 import { refuse } from './nodes.js'
 import { storeOne } from './store-at.js'
 
-/** A record that was found. */
+/** What a search came to. */
 export interface FoundRecord extends Costs {
-  readonly record: Uint8Array
+  /** Undefined where more than half of the k nearest answered and none has one. */
+  readonly record: Uint8Array | undefined
 }
 
 const IGNORE = (): void => {}
 
 /**
  * Gets the first valid record of a key, of a kind where any is the answer: from our own store, else from the network.
- * Nothing is found, which is no error, only when more than half of the k nearest answered.
+ * That there is none, which is no error, is said only when more than half of the k nearest answered.
  *
  * @returns cancels it
  */
@@ -61,7 +62,8 @@ function getFromNetwork(node: NodeContext, key: NodeId, kind: RecordKind, done: 
       }
     },
     done(outcome) {
-      if (outcome.conclusive) done(undefined, undefined)
+      const { conclusive, hops, messages, elapsedMs } = outcome
+      if (conclusive) done(undefined, { record: undefined, hops, messages, elapsedMs })
       else done(inconclusive(outcome), undefined)
     },
   })

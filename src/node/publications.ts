@@ -81,13 +81,15 @@ export class Publications {
     return this.#publications.get(nameOf(key, kind))?.record
   }
 
-  /** Stops keeping alive what was published under a key, of whatever kind; false when there was nothing. */
+  /** Stops keeping alive what was published under a key, of one kind; false when there was nothing. */
+  delete(key: NodeId, kind: RecordKind): boolean {
+    return this.#publications.delete(nameOf(key, kind))
+  }
+
+  /** The same of whatever kind. */
   forget(key: NodeId): boolean {
-    let isKnown = false
-    for (const kind of this.#node.kinds.values()) {
-      if (this.#publications.delete(nameOf(key, kind))) isKnown = true
-    }
-    return isKnown
+    const forgotten = [...this.#node.kinds.values()].filter((kind) => this.delete(key, kind))
+    return forgotten.length > 0
   }
 
   stop(): void {

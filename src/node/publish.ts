@@ -6,6 +6,7 @@ import type { LookupOutcome } from '../lookup/index.js'
 import type { KeyPair } from '../platform/signatures.js'
 import type { RecordKind } from '../records/index.js'
 import { encodeMutable, mutableKey } from '../records/index.js'
+import type { StoredRecord } from '../storage/index.js'
 import { whenReady } from '../storage/index.js'
 import { askRecords, lookUpRecords, ONE_RECORD } from './lookups.js'
 import type { NodeContext } from './node-context.js'
@@ -78,6 +79,8 @@ class Publishing {
   readonly #startedAtMs: number
   readonly #tokens = new Map<string, Uint8Array>()
   #held: Uint8Array | undefined
+  /** Our own copy as it was. */
+  #own: StoredRecord | undefined
   /** What we signed last. */
   #record: Uint8Array | undefined
   #messages = 0
@@ -107,9 +110,10 @@ class Publishing {
       () => store.list(this.#key, this.#kind.code),
       (held) => {
         const nowMs = clock.wallNow()
-        for (const { record, expiresAtMs } of held) {
-          if (expiresAtMs > nowMs && this.#kind.isValid(this.#key, record, id)) this.#learn(record)
-        }
+        this.#own = held.find(({ record, expiresAtMs }) => {
+          return expiresAtMs > nowMs && this.#kind.isValid(this.#key, record, id)
+        })
+        if (this.#own) this.#learn(this.#own.record)
         this.#lookUp()
       },
       () => this.#lookUp(),
@@ -326,7 +330,7 @@ class Publishing {
     if (this.#isOver) return
     this.#isOver = true
     // What we tell to have failed must not spread from here.
-    if (error && this.#record) dropOwnCopy(this.#node, this.#key, this.#kind, this.#record)
+    if (error && this.#record) dropOwnCopy(this.#node, this.#key, this.#kind, this.#record, this.#own)
     this.#done(error, published)
   }
 }

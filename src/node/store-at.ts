@@ -103,11 +103,23 @@ export function keepOwnCopy(
   keepRecord(node, offer, done, () => done(undefined))
 }
 
-/** Takes our own copy back. */
-export function dropOwnCopy(node: NodeContext, key: NodeId, kind: RecordKind, record: Uint8Array): void {
+/**
+ * Takes our own copy back.
+ *
+ * @param before - what it took the place of, if anything
+ */
+export function dropOwnCopy(
+  node: NodeContext,
+  key: NodeId,
+  kind: RecordKind,
+  record: Uint8Array,
+  before: StoredRecord | undefined,
+): void {
   const drop = (held: readonly StoredRecord[]): void => {
     const own = held.find((stored) => sameBytes(stored.record, record))
-    if (own) whenReady(() => node.store.delete(key, kind.code, own.slot), IGNORE, IGNORE)
+    if (!own || (before && sameBytes(before.record, record))) return
+    if (before) whenReady(() => node.store.put(before), IGNORE, IGNORE)
+    else whenReady(() => node.store.delete(key, kind.code, own.slot), IGNORE, IGNORE)
   }
   whenReady(() => node.store.list(key, kind.code), drop, IGNORE)
 }

@@ -68,7 +68,8 @@ export interface RecordKind {
   merge(a: Uint8Array, b: Uint8Array): Uint8Array
   /**
    * What a holder keeps and hands out of a record that it is asked to store; undefined refuses it. By default the
-   * record itself, if it is valid.
+   * record itself, if it is valid. For records that are made for one holder each: an application's own kinds are sent
+   * to all holders alike, and have none.
    */
   accept?(key: NodeId, record: Uint8Array, context: StoreContext): Uint8Array | undefined
   /** The lifetime that a valid record itself asks for, in ms; by default the one that its writer asks for. */
