@@ -5,22 +5,28 @@
 //   npm run simulate -- --nodes 1000 --seed 1 --scenario all|none|dead|loss|digest --json
 
 import { parseArgs } from 'node:util'
-import { createDht } from 'xorbit'
 import { Simulator } from 'xorbit/testing'
+import {
+  build,
+  HOUR_MS,
+  inBatches,
+  noCosts,
+  note,
+  percentiles,
+  print,
+  report,
+  summary,
+  trueNearest,
+} from './simulation.js'
 
-/** @import { Dht } from 'xorbit' */
-/** @import { Faults, SimulatedHost } from 'xorbit/testing' */
-/** @typedef {{ host: SimulatedHost, dht: Dht, id: Uint8Array, address: string }} Node */
-/** @typedef {{ ms: number[], messages: number[], hops: number[] }} Costs */
-/** @typedef {{ scenario: string, seed: string, digest: string, figures: Record<string, unknown>, missed: string[] }} Report */
+/** @import { Faults } from 'xorbit/testing' */
+/** @import { Node, Report } from './simulation.js' */
 
-const K = 20
-const JOINING_AT_ONCE = 50
 const VALUES = 250
 const LOOKUPS = 300
 const DEAD_SHARE = 0.3
 /** How much virtual time one scenario may take. */
-const LIMIT_MS = 6 * 3_600_000
+const LIMIT_MS = 6 * HOUR_MS
 
 /** @type {Partial<Faults>} */
 const BAD_NETWORK = { lossRate: 0.2, reorderRate: 0.1, reorderMs: 500, duplicateRate: 0.05 }
@@ -164,44 +170,6 @@ async function sameDigest() {
 }
 
 /**
- * A network that joined through one node and came to rest.
- * @param {Simulator} simulator
- * @param {number} count
- */
-async function build(simulator, count) {
-  /** @type {Node[]} */
-  const nodes = []
-  /** @type {number[]} */
-  const joinMs = []
-  const add = async (/** @type {string[]} */ bootstrap) => {
-    const host = simulator.host()
-    const { transport, clock, randomBytes } = host
-    const dht = createDht({ transport, clock, randomBytes, bootstrap })
-    const joined = new Promise((resolve) => dht.on('joined', resolve))
-    const startedAtMs = simulator.nowMs
-    // A bad network may take several attempts: the node goes on by itself.
-    await dht.start().catch(() => joined)
-    joinMs.push(simulator.nowMs - startedAtMs)
-    nodes.push({ host, dht, id: dht.id, address: host.address })
-  }
-  await add([])
-  const bootstrap = [/** @type {Node} */ (nodes[0]).address]
-  while (nodes.length < count) {
-    const batch = Math.min(JOINING_AT_ONCE, count - nodes.length)
-    await Promise.all(Array.from({ length: batch }, () => add(bootstrap)))
-  }
-  await simulator.delay(30_000)
-  const stats = nodes.map(({ dht }) => dht.stats())
-  const joining = {
-    nodes: nodes.length,
-    ms: percentiles(joinMs),
-    requests: percentiles(stats.map(({ calls, resends }) => calls + resends)),
-    contacts: percentiles(stats.map(({ contacts }) => contacts)),
-  }
-  return { nodes, joining }
-}
-
-/**
  * @param {Simulator} simulator
  * @param {readonly Node[]} askers
  * @param {readonly Node[]} alive
@@ -223,24 +191,6 @@ async function lookUpRandomTargets(simulator, askers, alive, count, atOnce) {
     found += truth.filter(({ address }) => addresses.has(address)).length
   })
   return { count, recall: found / wanted, missing: wanted - found, ...summary(costs) }
-}
-
-/**
- * @param {readonly Node[]} nodes
- * @param {Uint8Array} target
- * @param {Node} asker - left out, as nobody finds himself
- */
-function trueNearest(nodes, target, asker) {
-  const distance = (/** @type {Node} */ { id }) => id.map((byte, i) => byte ^ /** @type {number} */ (target[i]))
-  return nodes
-    .filter((node) => node !== asker)
-    .map((node) => ({ node, distance: distance(node) }))
-    .sort((a, b) => {
-      const at = a.distance.findIndex((byte, i) => byte !== b.distance[i])
-      return /** @type {number} */ (a.distance[at]) - /** @type {number} */ (b.distance[at])
-    })
-    .slice(0, K)
-    .map(({ node }) => node)
 }
 
 /**
@@ -290,81 +240,4 @@ async function getValues(simulator, nodes, keys, atOnce) {
     }
   })
   return { count: keys.length, foundRate: costs.ms.length / keys.length, absent, failed, ...summary(costs) }
-}
-
-/**
- * Does something so many times, so many at once.
- * @param {number} count
- * @param {number} atOnce
- * @param {(i: number) => Promise<void>} act
- */
-async function inBatches(count, atOnce, act) {
-  for (let i = 0; i < count; i += atOnce) {
-    await Promise.all(Array.from({ length: Math.min(atOnce, count - i) }, (_, j) => act(i + j)))
-  }
-}
-
-/** @returns {Costs} */
-function noCosts() {
-  return { ms: [], messages: [], hops: [] }
-}
-
-/**
- * @param {Costs} costs
- * @param {{ elapsedMs: number, messages: number, hops: number }} cost
- */
-function note(costs, { elapsedMs, messages, hops }) {
-  costs.ms.push(elapsedMs)
-  costs.messages.push(messages)
-  costs.hops.push(hops)
-}
-
-/** @param {Costs} costs */
-function summary({ ms, messages, hops }) {
-  return { ms: percentiles(ms), messages: percentiles(messages), hops: percentiles(hops) }
-}
-
-/** @param {readonly number[]} values */
-function percentiles(values) {
-  const sorted = [...values].sort((a, b) => a - b)
-  const at = (/** @type {number} */ share) => {
-    const value = sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
-    return Math.round(value * 10) / 10
-  }
-  return { p50: at(0.5), p99: at(0.99), max: at(1) }
-}
-
-/**
- * @param {string} scenario
- * @param {Simulator} simulator
- * @param {Record<string, unknown>} figures
- * @param {readonly [holds: boolean, bound: string][]} bounds
- * @returns {Report}
- */
-function report(scenario, simulator, figures, bounds) {
-  const missed = bounds.filter(([holds]) => !holds).map(([, bound]) => bound)
-  return { scenario, seed: simulator.seed, digest: simulator.digest(), figures, missed }
-}
-
-/**
- * @param {Report} report
- * @param {number} seconds - on this machine's clock
- */
-function print({ scenario, seed, digest, figures, missed }, seconds) {
-  console.log(`\n${scenario} (seed ${seed}, ${seconds.toFixed(1)} s of computing)`)
-  for (const [name, figure] of Object.entries(figures)) console.log(`  ${name.padEnd(13)} ${inWords(figure)}`)
-  console.log(`  digest        ${digest}`)
-  for (const bound of missed) console.log(`  MISSED        ${bound}`)
-}
-
-/**
- * @param {unknown} figure
- * @returns {string}
- */
-function inWords(figure) {
-  if (typeof figure !== 'object' || figure === null) return String(figure)
-  if ('p50' in figure && 'p99' in figure) return `${figure.p50} (p99 ${figure.p99})`
-  return Object.entries(figure)
-    .map(([name, value]) => `${name} ${inWords(value)}`)
-    .join(', ')
 }

@@ -32,7 +32,10 @@ try {
     await check(`types under moduleResolution ${resolution}`, () => compile(resolution, true))
     await check(`types under moduleResolution ${resolution}, libraries checked`, () => compile(resolution, false))
   }
-  await check('two nodes on loopback UDP', () => runProgram('loopback.js'))
+  await check('three nodes on loopback UDP', () => runProgram('loopback.js'))
+  for (const example of ['messages', 'names', 'peers', 'custom-record']) {
+    await check(`examples/${example}.js of the package`, () => runExample(example))
+  }
   await check('the main entry bundles for browsers', () => bundle(`export * from 'xorbit'`, 'main.js'))
   await check('two nodes in the simulator, bundled for browsers, with web globals alone', runBundle)
 } finally {
@@ -140,6 +143,11 @@ async function runBundle() {
 
 function runProgram(filename) {
   command(process.execPath, [filename], user)
+}
+
+/** As the package has it, which imports itself by its name. */
+function runExample(name) {
+  runProgram(join('node_modules', 'xorbit', 'examples', `${name}.js`))
 }
 
 /** Runs a command to its end and answers what it printed; where it fails, what it printed is the error. */

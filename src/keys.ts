@@ -7,7 +7,13 @@ import { systemSignatures } from './platform/system.js'
  * @param options - `seed`: 32 secret bytes; one seed gives one key pair, always the same
  * @throws TypeError or RangeError when the seed is not 32 bytes
  */
-export function generateKeyPair({ seed }: { readonly seed?: Uint8Array } = {}): KeyPair {
+export function generateKeyPair(options: { readonly seed?: Uint8Array } = {}): KeyPair {
+  const isOptions = typeof options === 'object' && options !== null
+  // Else whoever forgets the braces gets a random pair, whose loss shows only in the next process.
+  if (!isOptions || Object.keys(options).some((name) => name !== 'seed')) {
+    throw new TypeError('generateKeyPair takes { seed }')
+  }
+  const { seed } = options
   if (seed !== undefined && !(seed instanceof Uint8Array)) throw new TypeError('seed must be a Uint8Array')
   if (seed !== undefined && seed.length !== 32) throw new RangeError('seed must have 32 bytes')
   return systemSignatures.generate(seed)

@@ -308,6 +308,10 @@ function kinds(value: unknown): readonly RecordKind[] {
     flag('isRelayed', kind.isRelayed)
     flag('isFirstEnough', kind.isFirstEnough)
     if (kind.accept) throw new TypeError("only the protocol's own record kinds are made for one holder each by accept")
+    const members = [kind.slot, kind.seq, kind.lifetimeMs, kind.isTombstone]
+    if (members.some((member) => member !== undefined && typeof member !== 'function')) {
+      throw new TypeError(`slot, seq, lifetimeMs and isTombstone of ${kind.name} must be functions`)
+    }
     if (codes.has(kind.code)) throw new RangeError(`two record kinds have the code ${kind.code}`)
     codes.add(kind.code)
   }

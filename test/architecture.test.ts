@@ -21,7 +21,10 @@ const LAYERS: Readonly<Record<string, { values: readonly string[]; types: readon
   'errors.ts': { values: [], types: [] },
   keyspace: { values: [], types: [] },
   'peer-search.ts': { values: ['keyspace', 'life-cycle.ts', 'node', 'records'], types: [] },
-  'announcing.ts': { values: ['keyspace', 'arguments.ts', 'life-cycle.ts', 'node', 'records', 'results.ts'], types: [] },
+  'announcing.ts': {
+    values: ['keyspace', 'arguments.ts', 'life-cycle.ts', 'node', 'records', 'results.ts'],
+    types: [],
+  },
   'messages.ts': {
     values: ['keyspace', 'errors.ts', 'arguments.ts', 'life-cycle.ts', 'results.ts', 'rpc', 'wire'],
     types: [],
@@ -141,7 +144,9 @@ const RULES: readonly Rule[] = [
   {
     says: 'only options.ts and keys.ts import platform/system.ts, so that a node gets its world from outside',
     check: (file) =>
-      inside(file.path, SYSTEM_USERS) ? [] : importsOf(file, ['platform/system.ts']).map((target) => `imports ${target}`),
+      inside(file.path, SYSTEM_USERS)
+        ? []
+        : importsOf(file, ['platform/system.ts']).map((target) => `imports ${target}`),
     broken: [
       ['src/node/join.ts', `import { systemClock } from '../platform/system.js'`],
       ['src/index.ts', `export { systemClock } from './platform/system.js'`],

@@ -1,18 +1,70 @@
-// Two nodes on loopback UDP: one stores, the other finds. Ends by itself only if nothing keeps the process alive.
+// Three nodes on loopback UDP store, find, publish, resolve, announce and locate. Ends by itself only if nothing keeps the
+// process alive.
 import assert from 'node:assert/strict'
-import { createDht } from 'xorbit'
+import { createDht, generateKeyPair, keyOf, sign, toHex, verify } from 'xorbit'
+import { recordKindConformance } from 'xorbit/testing'
 import { udp } from 'xorbit/udp'
 
-const transport = () => udp({ port: 0, host: '127.0.0.1' })
-const value = new TextEncoder().encode('over loopback')
+const encode = (text) => new TextEncoder().encode(text)
 
-const first = createDht({ transport: transport(), bootstrap: [] })
-await first.start()
-const second = createDht({ transport: transport(), bootstrap: [first.address] })
-await second.start()
+/** Notes that are signed for their key; the greater bytes win. */
+const notes = {
+  code: 64,
+  name: 'note',
+  recordBytesMax: 300,
+  slotsPerKeyMax: 1,
+  isRelayed: true,
+  isFirstEnough: false,
+  isValid: (key, record) =>
+    record.length >= 96 &&
+    verify(record.subarray(32, 96), Uint8Array.of(...key, ...record.subarray(96)), record.subarray(0, 32)),
+  merge: (a, b) => (toHex(a) > toHex(b) ? a : b),
+}
+
+const nodes = []
+for (let i = 0; i < 3; i++) {
+  const bootstrap = nodes.slice(0, 1).map(({ address }) => address)
+  const dht = createDht({ transport: udp({ port: 0, host: '127.0.0.1' }), bootstrap, records: [notes] })
+  await dht.start()
+  nodes.push(dht)
+}
+const [first, second, third] = nodes
+
+const value = encode('over loopback')
 const { key, storedAt } = await second.put(value)
-const found = await first.get(key)
 assert.ok(storedAt.length > 0)
-assert.deepEqual(found?.value, value)
-await second.close()
-await first.close()
+assert.deepEqual((await first.get(key))?.value, value)
+
+const keys = generateKeyPair()
+const { seq } = await second.publish(keys, value)
+assert.equal(seq, 1n)
+await third.publish(keys, encode('moved'), { cas: seq })
+await assert.rejects(second.publish(keys, value, { cas: seq }), { code: 'ERR_CAS_MISMATCH' })
+assert.deepEqual((await first.resolve(keys.publicKey))?.value, encode('moved'))
+
+const topic = keyOf('a topic')
+const announcement = await second.announce(topic, { port: 8001, data: value, keys })
+const located = async () => {
+  const peers = []
+  for await (const peer of third.locate(topic)) peers.push(peer)
+  return peers
+}
+const { publicKey } = keys
+assert.deepEqual(await located(), [
+  { publicKey, address: '127.0.0.1:8001', host: '127.0.0.1', port: 8001, data: value },
+])
+const { removedAt } = await announcement.stop()
+assert.equal(removedAt.length, announcement.storedAt.length)
+assert.deepEqual(await located(), [])
+
+const note = (text) =>
+  Uint8Array.of(...publicKey, ...sign(Uint8Array.of(...topic, ...encode(text)), keys.secretKey), ...encode(text))
+for (const text of ['first', 'second']) await first.storeRecord(notes, topic, note(text))
+const [merged] = (await third.findRecords(notes, topic)).records
+assert.deepEqual(merged, notes.merge(note('first'), note('second')))
+const samples = [{ key: topic, records: [note('first'), note('second'), note('third')] }]
+for (const { run } of recordKindConformance({ kind: notes, samples })) await run()
+
+assert.equal(second.forget(key), true)
+assert.equal(second.stats().publications, 1)
+for (const dht of nodes) await dht.close()

@@ -81,10 +81,12 @@ export class Announcement {
     this.#forgetHolders()
     const holders = [...this.#holders.values()].map(({ contact }) => contact)
     const removedAt: Contact[] = []
+    // Of its own: another stop must not cut this one short, or it would never be done.
+    const removing = new Running()
     let open = holders.length
     if (open === 0) done([])
     for (const contact of holders) {
-      this.#running.begin((ended) =>
+      removing.begin((ended) =>
         this.#remove(contact, (isRemoved) => {
           ended()
           if (isRemoved) removedAt.push(contact)
@@ -92,7 +94,7 @@ export class Announcement {
         }),
       )
     }
-    return () => this.#running.cancelAll()
+    return () => removing.cancelAll()
   }
 
   #schedule(delayMs: number): void {

@@ -66,7 +66,7 @@ export function keepRecord(
 ): void {
   const { store } = node
   const { key, kind } = offer
-  node.turns.take(String.fromCharCode(kind.code) + mapKey(key), (end) => {
+  node.turns.take(turnOf(key, kind), (end) => {
     const fail = (error: unknown): void => {
       end()
       failed(error)
@@ -91,6 +91,11 @@ export function keepRecord(
     }
     whenReady(() => store.list(key, kind.code), keep, fail)
   })
+}
+
+/** The name of the turn in which the records of a key are read and written. */
+export function turnOf(key: Uint8Array, kind: RecordKind): string {
+  return String.fromCharCode(kind.code) + mapKey(key)
 }
 
 /** What becomes of a record, given what is held of its key. */
@@ -147,7 +152,8 @@ function lifetimeOf({ config }: NodeContext, offer: RecordToKeep, record: Uint8A
   const { kind, lifetimeMs, isCached } = offer
   const capMs = Math.min(kind.lifetimeMaxMs ?? Number.POSITIVE_INFINITY, config.valueLifetimeMaxMs)
   const cachedCapMs = isCached ? config.cachedLifetimeMaxMs : capMs
-  const askedMs = Math.min(kind.lifetimeMs?.(record) ?? lifetimeMs, capMs, cachedCapMs)
+  const ownMs = kind.lifetimeMs?.(record) ?? lifetimeMs
+  const askedMs = Math.min(kind.isRelayed ? Math.min(ownMs, lifetimeMs) : ownMs, capMs, cachedCapMs)
   // Paper 2.3: exponentially inversely proportional to the number of nodes between us and the nearest to the key.
   // Between whole halvings a straight line, as powers of fractions differ from engine to engine.
   const halvings = Math.floor(beyond / config.k)

@@ -89,7 +89,7 @@ export function deliver(
         const parcel = batch[at] as Parcel
         const { token, heldSeq } = tokens[at] as KeyToken
         at++
-        if (!events.evenIfHeld && isHeld(parcel, heldSeq)) continue
+        if (parcel.lifetimeMs() < 1000 || (!events.evenIfHeld && isHeld(parcel, heldSeq))) continue
         open++
         running.begin((ended) =>
           storeOne(
@@ -119,7 +119,7 @@ export function deliver(
 }
 
 function isHeld({ kind, record }: Parcel, heldSeq: bigint | undefined): boolean {
-  return heldSeq !== undefined && heldSeq >= (kind.seq?.(record) ?? 0n)
+  return heldSeq !== undefined && kind.slotsPerKeyMax === 1 && heldSeq >= (kind.seq?.(record) ?? 0n)
 }
 
 /** At most as many as one TOKENS request names, each of one kind. */

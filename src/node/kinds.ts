@@ -23,16 +23,16 @@ function guarded(kind: RecordKind): RecordKind {
     isValid: (key, record, holder) =>
       tried(() => kind.isValid(key, record, holder) === true && isUsable(kind, record)) ?? false,
     merge: (a, b) => mergedOf(kind, a, b),
-    ...(kind.slot && { slot: (record: Uint8Array) => kind.slot?.(record) as Uint8Array }),
-    ...(kind.seq && { seq: (record: Uint8Array) => kind.seq?.(record) as bigint }),
+    ...(kind.slot && { slot: (record: Uint8Array) => tried(() => kind.slot?.(record)) ?? new Uint8Array(0) }),
+    ...(kind.seq && { seq: (record: Uint8Array) => tried(() => kind.seq?.(record)) ?? 0n }),
     ...(accept && {
       accept(key: NodeId, record: Uint8Array, context: StoreContext) {
         const kept = tried(() => kind.accept?.(key, record, context))
         return kept && isUsable(kind, kept) ? kept : undefined
       },
     }),
-    ...(kind.lifetimeMs && { lifetimeMs: (record: Uint8Array) => kind.lifetimeMs?.(record) as number }),
-    ...(kind.isTombstone && { isTombstone: (record: Uint8Array) => kind.isTombstone?.(record) === true }),
+    ...(kind.lifetimeMs && { lifetimeMs: (record: Uint8Array) => tried(() => kind.lifetimeMs?.(record)) ?? 0 }),
+    ...(kind.isTombstone && { isTombstone: (record: Uint8Array) => tried(() => kind.isTombstone?.(record)) === true }),
   }
 }
 

@@ -59,9 +59,9 @@ function peerOf(transport: Transport, record: Uint8Array, holder: Contact | unde
   const { data, observed, port, publicKey } = readPeer(record)
   const kind = observed[0]
   const isIp = kind === ADDRESS_KIND_IPV4 || kind === ADDRESS_KIND_IPV6
-  const portView = new DataView(observed.buffer, observed.byteOffset + observed.length - 2)
-  if (isIp && port !== 0) portView.setUint16(0, port)
   try {
+    const portView = new DataView(observed.buffer, observed.byteOffset + observed.length - 2)
+    if (isIp && port !== 0) portView.setUint16(0, port)
     const address = transport.decodeAddress(observed)
     if (holder && !isWithinReachOf(transport, holder.address)(address)) return undefined
     if (!isIp) return { publicKey, address, host: undefined, port: port === 0 ? undefined : port, data }

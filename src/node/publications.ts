@@ -1,8 +1,9 @@
 import debug from 'debug'
 import { DhtError } from '../errors.js'
 import type { NodeId } from '../keyspace/index.js'
-import { mapKey } from '../keyspace/index.js'
+import { mapKey, sameBytes } from '../keyspace/index.js'
 import type { RecordKind } from '../records/index.js'
+import { slotOf } from './copies.js'
 import type { Parcel } from './deliver.js'
 import type { NodeContext } from './node-context.js'
 import { Running } from './running.js'
@@ -13,6 +14,9 @@ const log = debug('xorbit:republish')
 
 /** What is due within this share of its lifetime goes with what is due now: one sweep instead of many. */
 const GATHERED_SHARE = 1 / 8
+
+/** Kinds with one record a key. */
+const NO_SLOT = new Uint8Array(0)
 
 /** How soon what nobody stored is tried again, as a share of the lifetime. */
 const RETRY_SHARE = 1 / 16
@@ -28,6 +32,8 @@ interface Publication {
 
 /** What became of one publication in a sweep. */
 interface Outcome {
+  /** Holders that took it, refused it or did not answer. */
+  settled: number
   stored: number
   superseded: number
   error: DhtError | undefined
@@ -51,6 +57,7 @@ export class Publications {
   #cancelTimer = (): void => {}
   #timerAtMs = Number.POSITIVE_INFINITY
   #isSweeping = false
+  #isStopped = false
 
   constructor(node: NodeContext, events: PublicationEvents) {
     this.#node = node
@@ -62,9 +69,11 @@ export class Publications {
     return this.#publications.size
   }
 
-  /** Keeps a record alive that was just stored; it replaces an earlier one of its key and kind. */
+  /** Keeps a record alive that was just stored; it replaces an earlier one of its key, kind and slot. */
   add(key: NodeId, kind: RecordKind, record: Uint8Array, lifetimeMs: number): void {
-    const name = nameOf(key, kind)
+    // The node may have closed in the turn in which it was stored.
+    if (this.#isStopped) return
+    const name = nameOf(key, kind, slotOf(kind, record))
     this.#publications.delete(name)
     const dueAtMs = this.#node.clock.now() + this.#delayMs(lifetimeMs)
     this.#publications.set(name, { key, kind, record, lifetimeMs, dueAtMs })
@@ -76,23 +85,27 @@ export class Publications {
     this.#schedule(dueAtMs)
   }
 
-  /** The record of a key that is kept alive. */
+  /** The record of a key that is kept alive, of a kind with one record a key. */
   get(key: NodeId, kind: RecordKind): Uint8Array | undefined {
-    return this.#publications.get(nameOf(key, kind))?.record
+    return this.#publications.get(nameOf(key, kind, NO_SLOT))?.record
   }
 
-  /** Stops keeping alive what was published under a key, of one kind; false when there was nothing. */
-  delete(key: NodeId, kind: RecordKind): boolean {
-    return this.#publications.delete(nameOf(key, kind))
+  /** Stops keeping alive what was published under a key, of a kind with one record a key. */
+  delete(key: NodeId, kind: RecordKind): void {
+    this.#publications.delete(nameOf(key, kind, NO_SLOT))
   }
 
-  /** The same of whatever kind. */
+  /** The same of whatever kind and slot; false when there was nothing. */
   forget(key: NodeId): boolean {
-    const forgotten = [...this.#node.kinds.values()].filter((kind) => this.delete(key, kind))
-    return forgotten.length > 0
+    const sizeBefore = this.#publications.size
+    for (const [name, publication] of this.#publications) {
+      if (sameBytes(publication.key, key)) this.#publications.delete(name)
+    }
+    return this.#publications.size < sizeBefore
   }
 
   stop(): void {
+    this.#isStopped = true
     this.#cancelTimer()
     this.#publications.clear()
     this.#running.cancelAll()
@@ -126,7 +139,7 @@ export class Publications {
       const { key, kind, record, lifetimeMs, dueAtMs } = publication
       if (dueAtMs > nowMs + lifetimeMs * GATHERED_SHARE) continue
       const parcel = { key, kind, record, lifetimeMs: () => lifetimeMs }
-      outcomes.set(parcel, { publication, outcome: { stored: 0, superseded: 0, error: undefined } })
+      outcomes.set(parcel, { publication, outcome: { settled: 0, stored: 0, superseded: 0, error: undefined } })
     }
     log('%d records to store again', outcomes.size)
     this.#isSweeping = true
@@ -147,15 +160,15 @@ export class Publications {
     )
   }
 
-  #settle(publication: Publication, { stored, superseded, error }: Outcome): void {
+  #settle(publication: Publication, { error, settled, stored, superseded }: Outcome): void {
     const { key, kind, lifetimeMs, record } = publication
-    const name = nameOf(key, kind)
+    const name = nameOf(key, kind, slotOf(kind, record))
     // It may have been replaced or forgotten meanwhile.
     if (this.#publications.get(name) !== publication) return
     const nowMs = this.#node.clock.now()
     if (stored > 0) keepOwnCopy(this.#node, { key, kind, lifetimeMs }, record)
     // More than one liar's word: most of the holders have another record that wins.
-    if (superseded > stored) {
+    if (superseded > settled / 2) {
       this.#publications.delete(name)
       this.#events.failed(key, error as DhtError)
     } else if (stored > 0) {
@@ -169,6 +182,7 @@ export class Publications {
 
 function note(outcome: Outcome | undefined, error: DhtError | undefined): void {
   if (!outcome) return
+  outcome.settled++
   if (!error) {
     outcome.stored++
     return
@@ -178,6 +192,6 @@ function note(outcome: Outcome | undefined, error: DhtError | undefined): void {
   if (isSuperseded || !outcome.error) outcome.error = error
 }
 
-function nameOf(key: NodeId, kind: RecordKind): string {
-  return String.fromCharCode(kind.code) + mapKey(key)
+function nameOf(key: NodeId, kind: RecordKind, slot: Uint8Array): string {
+  return String.fromCharCode(kind.code) + mapKey(key) + mapKey(slot)
 }

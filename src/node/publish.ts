@@ -242,7 +242,7 @@ class Publishing {
       return
     }
     const largestRival = Math.max(...held.map((one) => held.filter((other) => isSame(one, other)).length))
-    const isOutdated = (this.#kind.seq?.(best) ?? 0n) < seq
+    const isOutdated = (this.#kind.seq?.(best) ?? 0n) <= (this.#publication.cas ?? 0n)
     const mayWin = isOutdated || (stored > 0 && largestRival + held.filter((one) => !one).length <= half)
     if (isBeaten || !mayWin) this.#failAgainst(best, seq, cause)
     else this.#storeAgain(storing, replies, refusers)

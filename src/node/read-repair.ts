@@ -1,12 +1,15 @@
+import type { DhtError } from '../errors.js'
 import type { NodeId } from '../keyspace/index.js'
 import { mapKey, sameBytes } from '../keyspace/index.js'
 import type { RecordKind } from '../records/index.js'
 import type { ReceivedRecord } from './lookups.js'
 import type { NodeContext } from './node-context.js'
 import type { Holder, SearchResult } from './search-all.js'
+import type { RecordToStore, StoreTarget } from './store-at.js'
 import { storeOne } from './store-at.js'
 
-const IGNORE = (): void => {}
+/** A reader that found much does not send it all in one moment. */
+const STORES_AT_ONCE = 32
 
 /**
  * Brings the holders that lag up to what a search found. Nobody waits for it, and nothing comes of its failures: the
@@ -22,6 +25,7 @@ export function repairLagging(
   const sent = (): void => {
     node.counters.passedOn++
   }
+  const queue: { storing: RecordToStore; target: StoreTarget }[] = []
   for (const contact of outcome.closest) {
     const holder = holders.get(mapKey(contact.id))
     // Who has more than it sent may have this too.
@@ -29,9 +33,14 @@ export function repairLagging(
     for (const [slot, found] of best) {
       if (found.lifetimeMs < 1000 || !lags(kind, holder, slot, found)) continue
       const { record, lifetimeMs } = found
-      storeOne(node, { key, kind, lifetimeMs }, { contact, token: holder.token, record }, sent, IGNORE)
+      queue.push({ storing: { key, kind, lifetimeMs }, target: { contact, token: holder.token, record } })
     }
   }
+  const next = (error?: DhtError): void => {
+    const one = error?.code === 'ERR_CLOSED' ? undefined : queue.shift()
+    if (one) storeOne(node, one.storing, one.target, sent, next)
+  }
+  for (let i = 0; i < STORES_AT_ONCE; i++) next()
 }
 
 /** Whether a holder has less than what was found. */

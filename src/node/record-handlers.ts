@@ -16,7 +16,7 @@ import type {
 import { nearestFor } from './contact-handlers.js'
 import { isCached, keepRecord } from './copies.js'
 import type { NodeContext } from './node-context.js'
-import { decodeCursor, inOrderOf } from './samples.js'
+import { decodeCursor, inOrderOf, randomSeed } from './samples.js'
 import { sourceOf } from './sources.js'
 import type { WriteTokens } from './write-tokens.js'
 
@@ -85,8 +85,9 @@ function choose(
 ): { chosen: StoredRecord[]; recordsLeft: number; roomBytes: number } {
   let roomBytes = bytesMax - FIND_VALUE_FIXED_BYTES
   const chosen: StoredRecord[] = []
-  const wanted = kind?.seq ? held.filter(({ record }) => (kind.seq?.(record) ?? NO_SEQ) >= minSeq) : held
-  if (want === 0 || wanted.length === 0) return { chosen, recordsLeft: 0, roomBytes }
+  if (want === 0 || held.length === 0) return { chosen, recordsLeft: 0, roomBytes }
+  const isWanted = ({ record }: StoredRecord): boolean => (kind?.seq?.(record) ?? minSeq) >= minSeq
+  const wanted = minSeq > NO_SEQ ? held.filter(isWanted) : held
   const { seed, skip } = decodeCursor(cursor) ?? { seed: randomSeed(node), skip: 0 }
   const ordered = wanted.length > 1 ? inOrderOf(seed, wanted) : wanted
   let at = skip
@@ -98,10 +99,6 @@ function choose(
     roomBytes -= bytes
   }
   return { chosen, recordsLeft: Math.min(0xffff, Math.max(0, ordered.length - at)), roomBytes }
-}
-
-function randomSeed({ randomBytes }: NodeContext): number {
-  return new DataView(randomBytes(4).buffer).getUint32(0)
 }
 
 /** The records that may be handed out. */

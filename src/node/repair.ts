@@ -29,6 +29,7 @@ const NEIGHBOURS = 2
 export class Repair {
   readonly #node: NodeContext
   readonly #running = new Running()
+  #isStopped = false
   #cancelRepair = (): void => {}
   #cancelHandOff: (() => void) | undefined
   #newcomers: Contact[] = []
@@ -44,6 +45,7 @@ export class Repair {
   }
 
   stop(): void {
+    this.#isStopped = true
     this.#cancelRepair()
     this.#cancelHandOff?.()
     this.#running.cancelAll()
@@ -183,7 +185,9 @@ export class Repair {
       stored.expiresAtMs > remainsMs && kinds.get(stored.kind)?.isRelayed === true && !isCached(stored)
     whenReady(
       () => collect(store.entries(), isPassedOn),
-      next,
+      (found) => {
+        if (!this.#isStopped) next(found)
+      },
       (error) => log('the store failed: %o', error),
     )
   }

@@ -24,8 +24,8 @@ export function resolveRecords(node: NodeContext, key: NodeId, kind: RecordKind,
   if (node.table.size === 0) return refuse(done)
   const search = searchAll(node, key, kind, {
     done(result) {
-      const { best, outcome, pages } = result
-      const { conclusive, hops, messages, elapsedMs } = outcome
+      const { best, elapsedMs, outcome, pages } = result
+      const { conclusive, hops, messages } = outcome
       if (best.size === 0 && !conclusive) return done(inconclusive(outcome), undefined)
       const records = [...best.values()].map(({ record }) => record)
       done(undefined, { records, hops, messages: messages + pages, elapsedMs })

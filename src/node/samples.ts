@@ -1,3 +1,4 @@
+import type { RandomBytes } from '../platform/random.js'
 import type { StoredRecord } from '../storage/index.js'
 
 /** Bytes of a cursor: the seed of a sample, and how many of its records to leave out. */
@@ -27,6 +28,11 @@ export function decodeCursor(bytes: Uint8Array): Cursor | undefined {
   if (bytes.length !== CURSOR_BYTES) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   return { seed: view.getUint32(0), skip: view.getUint16(4) }
+}
+
+/** A seed that nobody can foresee. */
+export function randomSeed({ randomBytes }: { readonly randomBytes: RandomBytes }): number {
+  return new DataView(randomBytes(4).buffer).getUint32(0)
 }
 
 /**

@@ -8,7 +8,7 @@ import { slotOf } from './copies.js'
 import type { ReceivedRecord, RecordAnswer, RecordRequest } from './lookups.js'
 import { askRecords, lookUpRecords } from './lookups.js'
 import type { NodeContext } from './node-context.js'
-import { encodeCursor } from './samples.js'
+import { encodeCursor, inOrderOf, randomSeed } from './samples.js'
 
 /** The most records that one answer may bring. */
 const WANT_MAX = 64
@@ -17,8 +17,8 @@ const WANT_MAX = 64
 const PAGES_AT_ONCE = 10
 
 /** Pages in a row that may bring nothing new before a holder is asked no further, and before all are. */
-const FRUITLESS_PAGES_MAX = 2
-const FRUITLESS_PAGES_OF_ALL_MAX = 10
+const FRUITLESS_PAGES_MAX = 4
+const FRUITLESS_PAGES_OF_ALL_MAX = 20
 
 /** What one holder gave so far. */
 export interface Holder {
@@ -38,6 +38,8 @@ export interface Holder {
 /** What a search found. */
 export interface SearchResult {
   readonly outcome: LookupOutcome
+  /** From the beginning to the last page. */
+  readonly elapsedMs: number
   /** One record for each slot: what all that were found merge to. */
   readonly best: ReadonlyMap<string, ReceivedRecord>
   /** Who answered the lookup. */
@@ -80,6 +82,7 @@ class AllRecords {
   readonly #key: NodeId
   readonly #kind: RecordKind
   readonly #events: SearchEvents
+  readonly #startedAtMs: number
   readonly #best = new Map<string, ReceivedRecord>()
   readonly #holders = new Map<string, Holder>()
   readonly #seeds = new Map<string, number>()
@@ -96,6 +99,7 @@ class AllRecords {
     this.#key = key
     this.#kind = kind
     this.#events = events
+    this.#startedAtMs = node.clock.now()
   }
 
   start(): void {
@@ -103,7 +107,8 @@ class AllRecords {
     const fromStore = (held: readonly StoredRecord[]): void => {
       if (this.#isOver) return
       const nowMs = clock.wallNow()
-      for (const { record, expiresAtMs } of held) {
+      // In no order that others know: else who stops early would always find the same.
+      for (const { record, expiresAtMs } of inOrderOf(randomSeed(this.#node), held)) {
         if (expiresAtMs <= nowMs || this.#kind.isTombstone?.(record) || !this.#kind.isValid(this.#key, record, id))
           continue
         this.#take({ record, lifetimeMs: expiresAtMs - nowMs }, undefined)
@@ -133,7 +138,13 @@ class AllRecords {
     }
     if (this.#cancels.size > 0 || this.#toPage.length > 0) return
     this.#isOver = true
-    this.#events.done({ outcome: this.#outcome, best: this.#best, holders: this.#holders, pages: this.#pages })
+    this.#events.done({
+      outcome: this.#outcome,
+      elapsedMs: this.#node.clock.now() - this.#startedAtMs,
+      best: this.#best,
+      holders: this.#holders,
+      pages: this.#pages,
+    })
   }
 
   #lookUp(): void {
@@ -153,7 +164,7 @@ class AllRecords {
 
   #request(contact: Contact): RecordRequest {
     // Another seed for each: what two holders have in common is then not sent by both first.
-    const seed = new DataView(this.#node.randomBytes(4).buffer).getUint32(0)
+    const seed = randomSeed(this.#node)
     this.#seeds.set(mapKey(contact.id), seed)
     const [known] = this.#kind.slotsPerKeyMax === 1 ? this.#best.values() : []
     const minSeq = (known && this.#kind.seq?.(known.record)) ?? NO_SEQ
@@ -229,11 +240,12 @@ class AllRecords {
       return { name, isNew: true }
     }
     const record = this.#kind.merge(known.record, received.record)
-    if (!sameBytes(record, known.record)) {
-      this.#best.set(name, { record, lifetimeMs: received.lifetimeMs })
-    } else if (sameBytes(record, received.record)) {
-      this.#best.set(name, { record, lifetimeMs: Math.max(known.lifetimeMs, received.lifetimeMs) })
-    }
+    const longestMs = Math.max(known.lifetimeMs, received.lifetimeMs)
+    const isKnown = sameBytes(record, known.record)
+    const isReceived = sameBytes(record, received.record)
+    // What one of them alone has, it has for its own time; what both have a share in, for the longer one.
+    if (isKnown && !isReceived) return { name, isNew: false }
+    this.#best.set(name, { record, lifetimeMs: this.#kind.seq && !isKnown ? received.lifetimeMs : longestMs })
     return { name, isNew: false }
   }
 }

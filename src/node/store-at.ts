@@ -6,7 +6,7 @@ import type { StoredRecord } from '../storage/index.js'
 import { whenReady } from '../storage/index.js'
 import { STORE } from '../wire/index.js'
 import type { Refusal } from './copies.js'
-import { keepRecord, nodesBetween } from './copies.js'
+import { keepRecord, nodesBetween, turnOf } from './copies.js'
 import type { NodeContext } from './node-context.js'
 import { OURSELVES } from './sources.js'
 
@@ -115,11 +115,14 @@ export function dropOwnCopy(
   record: Uint8Array,
   before: StoredRecord | undefined,
 ): void {
-  const drop = (held: readonly StoredRecord[]): void => {
-    const own = held.find((stored) => sameBytes(stored.record, record))
-    if (!own || (before && sameBytes(before.record, record))) return
-    if (before) whenReady(() => node.store.put(before), IGNORE, IGNORE)
-    else whenReady(() => node.store.delete(key, kind.code, own.slot), IGNORE, IGNORE)
-  }
-  whenReady(() => node.store.list(key, kind.code), drop, IGNORE)
+  if (before && sameBytes(before.record, record)) return
+  const { store, turns } = node
+  turns.take(turnOf(key, kind), (end) => {
+    const restore = (held: readonly StoredRecord[]): void => {
+      const own = held.find((stored) => sameBytes(stored.record, record))
+      const undo = () => own && (before ? store.put(before) : store.delete(key, kind.code, own.slot))
+      whenReady<unknown>(undo, end, end)
+    }
+    whenReady(() => store.list(key, kind.code), restore, end)
+  })
 }

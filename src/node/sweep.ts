@@ -74,7 +74,10 @@ export function sweep(node: NodeContext, parcels: readonly Parcel[], events: Swe
             const isKnown = outcome.closest.length === node.config.k || outcome.conclusive
             failedLookups = isKnown ? 0 : failedLookups + 1
             if (isKnown) coverage.add(point, outcome.closest)
-            else at = failedLookups < FAILED_LOOKUPS_MAX ? at + 1 : block.length
+            else {
+              at = failedLookups < FAILED_LOOKUPS_MAX ? at + 1 : block.length
+              lookupsForKey = 0
+            }
             isWaiting = false
             proceed()
           })

@@ -168,7 +168,7 @@ describe('values', () => {
       return FIND_VALUE.readResult(reply?.type === 'response' ? reply.result : [])!.token
     }
     const store = async (asker: RawPeer, token: Uint8Array, { key, record }: typeof own) => {
-      const params = { key, kind: 0, token, record, ttlSeconds: 60, cas: undefined }
+      const params = { key, kind: 0, token, record, ttlSeconds: 60, cas: undefined, isCached: false }
       const reply = await exchange(simulator, asker, address, STORE, params)
       return reply?.type === 'error' ? errorCode(reply.code) : reply?.type
     }
@@ -616,7 +616,15 @@ describe('a client', () => {
     expect((pong?.flags ?? 0) & Flag.client).toBe(Flag.client)
     const key = new Uint8Array(32)
     const wanted = { key, kind: 0, want: 1, minSeq: 0n, cursor: new Uint8Array(0) }
-    const stored = { key, kind: 0, token: new Uint8Array(8), record: Uint8Array.of(0), ttlSeconds: 1, cas: undefined }
+    const stored = {
+      key,
+      kind: 0,
+      token: new Uint8Array(8),
+      record: Uint8Array.of(0),
+      ttlSeconds: 1,
+      cas: undefined,
+      isCached: false,
+    }
     const replies = [
       await exchange(simulator, peer, client.address, FIND_NODE, { target: key, skip: 0 }),
       await exchange(simulator, peer, client.address, FIND_VALUE, wanted),

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { RecordKind } from '../../src/index.js'
 import { createDht } from '../../src/index.js'
 import type { DhtOptions } from '../../src/options.js'
 import { resolveOptions } from '../../src/options.js'
@@ -13,13 +14,39 @@ const INTEGERS: Record<string, readonly [min: number, max: number]> = {
   alpha: [1, 100],
   requestTimeoutMs: [10, 60_000],
   valueLifetimeMs: [1000, 48 * HOUR_MS],
+  peerLifetimeMs: [10_000, 2 * HOUR_MS],
   refreshIntervalMs: [1000, 24 * HOUR_MS],
   bootstrapRetryMs: [10, 60_000],
   requestsPerSecondMax: [1, 1_000_000],
 }
 
+/** A kind of records that a node can work with. */
+const KIND: RecordKind = {
+  code: 64,
+  name: 'anything',
+  recordBytesMax: 100,
+  slotsPerKeyMax: 1,
+  isRelayed: true,
+  isFirstEnough: false,
+  isValid: () => true,
+  merge: (a) => a,
+}
+
+/** Each integer of a kind, the name that its error gives it, and its limits. */
+const KIND_INTEGERS: [member: keyof RecordKind, named: string, min: number, max: number][] = [
+  ['code', 'code', 64, 255],
+  ['recordBytesMax', 'recordBytesMax', 1, 1051],
+  ['slotsPerKeyMax', 'slotsPerKeyMax', 1, 65_535],
+  ['lifetimeMaxMs', 'lifetimeMaxMs', 1000, 48 * HOUR_MS],
+]
+
 function resolve(options: Record<string, unknown>): unknown {
   return resolveOptions({ transport, ...options } as DhtOptions)
+}
+
+/** The same with some of its members replaced. */
+function changedKeys(object: object, changes: Record<string, unknown>): object {
+  return Object.assign(Object.create(object), changes)
 }
 
 describe('a wrong option is told at once', () => {
@@ -52,6 +79,40 @@ describe('a wrong option is told at once', () => {
     ['client', { client: 'no' }, TypeError],
     ['storage', { storage: {} }, TypeError],
     ['storage', { storage: new Map() }, TypeError],
+    [
+      'storage',
+      { storage: changedKeys(new MemoryStore({ bytesMax: 9, recordsMax: 9 }), { entries: undefined }) },
+      TypeError,
+    ],
+    ['repair', { repair: 1 }, TypeError],
+    ['repair', { repair: 'no' }, TypeError],
+    ...[KIND, 'kinds', { 0: KIND }, new Set([KIND])].map((value): (typeof wrong)[number] => [
+      'records',
+      { records: value },
+      TypeError,
+    ]),
+    ...[undefined, null, 7, 'tally', {}, { ...KIND, merge: undefined }, { ...KIND, isValid: true }].map(
+      (kind): (typeof wrong)[number] => ['records', { records: [kind] }, TypeError],
+    ),
+    ...KIND_INTEGERS.flatMap(([member, name, min, max]): typeof wrong => [
+      ...['5', {}, 5n, null].map((value): (typeof wrong)[number] => [
+        name,
+        { records: [{ ...KIND, [member]: value }] },
+        TypeError,
+      ]),
+      ...[min - 1, max + 1, min + 0.5, Number.NaN].map((value): (typeof wrong)[number] => [
+        name,
+        { records: [{ ...KIND, [member]: value }] },
+        RangeError,
+      ]),
+    ]),
+    ...['isRelayed', 'isFirstEnough'].flatMap((name): typeof wrong =>
+      [undefined, 1, 'no'].map((value) => [name, { records: [{ ...KIND, [name]: value }] }, TypeError]),
+    ),
+    ['name', { records: [{ ...KIND, name: '' }] }, RangeError],
+    ['name', { records: [{ ...KIND, name: 7 }] }, TypeError],
+    ['code 64', { records: [KIND, { ...KIND, name: 'another' }] }, RangeError],
+    ['code 64', { records: [KIND, KIND] }, RangeError],
     ['clock', { clock: { now: () => 0 } }, TypeError],
     ['randomBytes', { randomBytes: 7 }, TypeError],
     ['id', { randomBytes: () => new Uint8Array(8) }, RangeError],
@@ -88,6 +149,13 @@ test.each(Object.entries(INTEGERS))('%s takes its least and its greatest value',
   for (const value of [min, max]) expect(() => resolve({ [name]: value })).not.toThrow()
 })
 
+test('a kind of records takes its least and its greatest values, and each has its own code', () => {
+  for (const [member, , min, max] of KIND_INTEGERS) {
+    for (const value of [min, max]) expect(() => resolve({ records: [{ ...KIND, [member]: value }] })).not.toThrow()
+  }
+  expect(() => resolve({ records: [KIND, { ...KIND, code: 65 }, { ...KIND, code: 66 }] })).not.toThrow()
+})
+
 test('the defaults are those that are documented', () => {
   const config = resolveOptions({ transport })
   expect(config).toMatchObject({
@@ -99,6 +167,9 @@ test('the defaults are those that are documented', () => {
     requestTimeoutMs: 2000,
     valueLifetimeMs: 24 * HOUR_MS,
     valueLifetimeMaxMs: 48 * HOUR_MS,
+    peerLifetimeMs: HOUR_MS,
+    records: [],
+    repair: true,
     refreshIntervalMs: HOUR_MS,
     bootstrapRetryMinMs: 1000,
     bootstrapRetryMaxMs: 60_000,
@@ -112,22 +183,31 @@ test('the defaults are those that are documented', () => {
 })
 
 test('an option that is undefined is one that was not given', () => {
-  const names = [...Object.keys(INTEGERS), 'bootstrap', 'network', 'client', 'limitedScopes']
+  const names = [...Object.keys(INTEGERS), 'bootstrap', 'network', 'client', 'limitedScopes', 'records', 'repair']
   const given = resolve(Object.fromEntries(names.map((name) => [name, undefined])))
   const id = new Uint8Array(32)
   expect({ ...(given as object), id, storage: 0 }).toEqual({ ...resolveOptions({ transport }), id, storage: 0 })
 })
 
 test('the config is frozen and shares no array with what was given', () => {
-  const options = { transport, bootstrap: ['9.9.9.9:9'], id: new Uint8Array(32), limitedScopes: ['private' as const] }
+  const options = {
+    transport,
+    bootstrap: ['9.9.9.9:9'],
+    id: new Uint8Array(32),
+    limitedScopes: ['private' as const],
+    records: [KIND],
+  }
   const config = resolveOptions(options)
   options.bootstrap.push('8.8.8.8:8')
   options.id.fill(7)
   options.limitedScopes.pop()
+  options.records.pop()
   expect(config.bootstrap).toEqual(['9.9.9.9:9'])
   expect(config.id).toEqual(new Uint8Array(32))
   expect(config.limitedScopes).toEqual(['private'])
-  for (const part of [config, config.bootstrap, config.limitedScopes]) expect(Object.isFrozen(part)).toBe(true)
+  expect(config.records).toEqual([KIND])
+  for (const part of [config, config.bootstrap, config.limitedScopes, config.records])
+    expect(Object.isFrozen(part)).toBe(true)
 })
 
 test('the waits of a call fit into its time-out, however short that is', () => {

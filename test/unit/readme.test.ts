@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import * as xorbit from '../../src/index.js'
 import { bundleProgram, ROOT, runProgram, typeErrors } from './examples/programs.js'
 
 const readme = read('README.md')
@@ -19,6 +20,13 @@ export {}
 
 /** For programs: users of plain JavaScript don't compile them as strictly as we do our own. */
 const PLAIN_JAVASCRIPT = { noImplicitAny: false, noUncheckedIndexedAccess: false }
+
+/** What programs print, told by a call that they make. */
+const PRINTS: readonly (readonly [call: string, printed: RegExp])[] = [
+  ['.publish(', /^version 2 with sequence number 2\nsomebody was faster/],
+  ['.announce(', /^alice is at 127\.0\.0\.1, port 8080\n$/],
+  ['.findRecords(', /^\[ \[ 'otter', 'fur', 'river', 'sea' \] \]\n$/],
+]
 
 function read(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8')
@@ -39,6 +47,10 @@ describe('each whole program in the README', () => {
     expect(programs.length).toBeGreaterThan(3)
   })
 
+  test.each(PRINTS)('is the only one that calls %s', (call) => {
+    expect(programs.filter((text) => text.includes(call))).toHaveLength(1)
+  })
+
   test('is type-checked', () => {
     const files = Object.fromEntries(programs.map((text, i) => [`readme-program-${i}.js`, text]))
     expect(typeErrors(files, PLAIN_JAVASCRIPT)).toEqual([])
@@ -47,10 +59,11 @@ describe('each whole program in the README', () => {
   test.each(programs.map((text) => [firstLine(text), text]))('runs and ends: %s', async (_, text) => {
     const file = join(folder, `${programs.indexOf(text)}.mjs`)
     // The one change: a free port instead of a fixed one, which somebody else may have.
-    await bundleProgram(text.replace(/port: \d+/g, 'port: 0'), file)
+    await bundleProgram(text.replace(/udp\(\{ port: \d+/g, 'udp({ port: 0'), file)
     const { status, stdout, stderr } = await runProgram(file, [], text.includes('SIGINT'))
     expect(stderr).toBe('')
     expect(stdout).not.toBe('')
+    for (const [call, printed] of PRINTS) if (text.includes(call)) expect(stdout).toMatch(printed)
     expect(status).toBe(0)
   })
 })
@@ -77,6 +90,11 @@ describe('the README names', () => {
       'every method',
       namesIn('src/dht.ts', /^ {2}(?:async )?(\w+)(?:<[^>]*>)?\(/gm).filter((name) => name !== 'constructor'),
     ],
+    [
+      'every option of calls but signal',
+      namesIn('src/arguments.ts', /^ {2}readonly (\w+)\?: /gm).filter((name) => name !== 'signal'),
+    ],
+    ['every function', Object.keys(xorbit).filter((name) => /^[a-z]/.test(name))],
   ])('%s', (_, names) => {
     expect(names.length).toBeGreaterThan(3)
     expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(cells))).toEqual([])

@@ -1,23 +1,27 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import type { CallOptions, Contact, Dht } from '../../../src/index.js'
-import { keyOf } from '../../../src/index.js'
+import { generateKeyPair, keyOf } from '../../../src/index.js'
 import type { Member } from './network.js'
-import { bytes, changed, failure, grow, kill, newcomer, ONE_WAY_MS, simulate } from './network.js'
+import { bytes, changed, contactOf, failure, grow, kill, newcomer, ONE_WAY_MS, simulate } from './network.js'
+import { count, tally } from './tally-kind.js'
 
 const KEY = keyOf('some key')
+const KEYS = generateKeyPair({ seed: keyOf('some keys') })
 
 const calls: [string, (dht: Dht, peer: Contact, options: CallOptions) => Promise<unknown>][] = [
   ['put', (dht, _peer, options) => dht.put(bytes(3), options)],
   ['get', (dht, _peer, options) => dht.get(KEY, options)],
+  ['publish', (dht, _peer, options) => dht.publish(KEYS, bytes(3), options)],
+  ['resolve', (dht, _peer, options) => dht.resolve(KEYS.publicKey, options)],
+  ['announce', (dht, _peer, options) => dht.announce(KEY, options)],
+  ['locate', (dht, _peer, options) => dht.locate(KEY, options).next()],
+  ['storeRecord', (dht, _peer, options) => dht.storeRecord(tally, KEY, count(KEY, 1, 1), options)],
+  ['findRecords', (dht, _peer, options) => dht.findRecords(tally, KEY, options)],
   ['findNode', (dht, _peer, options) => dht.findNode(KEY, options)],
   ['ping', (dht, peer, options) => dht.ping(peer, options)],
   ['request', (dht, peer, options) => dht.request(peer, 'echo', bytes(3), options)],
 ]
-
-function contactOf({ dht, host }: Member): Contact {
-  return { id: dht.id, address: host.address }
-}
 
 function listeners(signal: AbortSignal): number {
   return getEventListeners(signal, 'abort').length
@@ -26,7 +30,7 @@ function listeners(signal: AbortSignal): number {
 describe.each(calls)('%s', (name, call) => {
   test('an abort rejects at once with its reason and cancels what is in flight', async () => {
     await simulate(`abort ${name}`, async (simulator) => {
-      const [{ dht }, ...others] = (await grow(simulator, 8)) as [Member, ...Member[]]
+      const [{ dht }, ...others] = (await grow(simulator, 8, () => ({ records: [tally] }))) as [Member, ...Member[]]
       kill(others)
       const cancelledBefore = dht.stats().cancelled
       const controller = new AbortController()
@@ -49,7 +53,7 @@ describe.each(calls)('%s', (name, call) => {
 
   test('a signal that lives on keeps no listener, however the call ends', async () => {
     await simulate(`listeners ${name}`, async (simulator) => {
-      const [{ dht }, ...others] = (await grow(simulator, 4)) as [Member, ...Member[]]
+      const [{ dht }, ...others] = (await grow(simulator, 4, () => ({ records: [tally] }))) as [Member, ...Member[]]
       const peer = contactOf(others[0]!)
       for (const { dht: other } of others) other.handle('echo', (payload) => payload)
       const controller = new AbortController()
@@ -66,7 +70,7 @@ describe.each(calls)('%s', (name, call) => {
       await calling.catch(() => undefined)
       expect(listeners(signal), 'after failure').toBe(0)
 
-      const refused = call(newcomer(simulator).dht, peer, { signal })
+      const refused = call(newcomer(simulator, { records: [tally] }).dht, peer, { signal })
       await failure(refused, 'ERR_NOT_STARTED')
       expect(listeners(signal), 'after refusal').toBe(0)
 
@@ -84,7 +88,7 @@ describe.each(calls)('%s', (name, call) => {
 
   test('many calls may share one signal, and one abort ends them all', async () => {
     await simulate(`shared ${name}`, async (simulator) => {
-      const [{ dht }, ...others] = (await grow(simulator, 8)) as [Member, ...Member[]]
+      const [{ dht }, ...others] = (await grow(simulator, 8, () => ({ records: [tally] }))) as [Member, ...Member[]]
       kill(others)
       const controller = new AbortController()
       const { signal } = controller

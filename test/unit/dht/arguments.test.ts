@@ -1,11 +1,21 @@
 import { describe, expect, test } from 'vitest'
 import type { Contact, Dht } from '../../../src/index.js'
-import { DhtError, keyOf, VALUE_BYTES_MAX } from '../../../src/index.js'
+import {
+  DhtError,
+  generateKeyPair,
+  keyOf,
+  PEER_DATA_BYTES_MAX,
+  SALT_BYTES_MAX,
+  VALUE_BYTES_MAX,
+} from '../../../src/index.js'
 import { PAYLOAD_BYTES_MAX } from '../../../src/wire/index.js'
 import type { Member } from './network.js'
-import { bytes, failure, grow, newcomer, simulate } from './network.js'
+import { bytes, contactOf, failure, grow, newcomer, simulate } from './network.js'
+import { count, tally } from './tally-kind.js'
 
 const KEY = keyOf('some key')
+const KEYS = generateKeyPair({ seed: KEY })
+const OTHER_KEYS = generateKeyPair({ seed: keyOf('other keys') })
 const NO_BYTES = [undefined, null, 'text', 7, {}, [1, 2, 3], new ArrayBuffer(32), new DataView(new ArrayBuffer(32))]
 const NO_KEYS = [bytes(0), bytes(31), bytes(33), bytes(64)]
 const NO_OPTIONS = [null, 7, 'text', true, new AbortController().signal, { signal: undefined, retries: 3 }]
@@ -13,6 +23,16 @@ const NO_SIGNALS = [null, 7, {}, new AbortController(), new EventTarget()]
 const NO_ADDRESSES = ['', 'nowhere', '203.0.113.7', '203.0.113.7:0', '203.0.113.7:65536', '[::1:7400', '::1:7400']
 const NO_HOSTS = ['0.0.0.0:7400', '255.255.255.255:7400', '224.0.0.1:7400', '[ff02::1]:7400']
 const NO_CALLEES = [undefined, null, 7, {}, { id: KEY }, { id: KEY, address: 7 }, { id: 'id', address: '9.9.9.9:9' }]
+const NO_KEY_PAIRS = [
+  ...[undefined, null, 7, 'keys', {}, [], KEY],
+  { publicKey: KEYS.publicKey },
+  { secretKey: KEYS.secretKey },
+  { publicKey: 'key', secretKey: KEYS.secretKey },
+  { publicKey: OTHER_KEYS.publicKey, secretKey: KEYS.secretKey },
+  { publicKey: KEYS.secretKey, secretKey: KEYS.publicKey },
+]
+const NO_SEQS = [null, 7, '7', true, {}]
+const NO_FLAGS = [null, 0, 1, 'yes', {}]
 const NO_METHODS = [undefined, null, 7, {}, Symbol('method')]
 const NO_METHOD_NAMES = ['', 'm'.repeat(33), 'ü'.repeat(17)]
 
@@ -23,18 +43,107 @@ const waiting: Record<string, (dht: Untyped, peer: Contact, options: unknown) =>
   start: (dht, _peer, options) => dht.start(options),
   put: (dht, _peer, options) => dht.put(bytes(3), options),
   get: (dht, _peer, options) => dht.get(KEY, options),
+  publish: (dht, _peer, options) => dht.publish(KEYS, bytes(3), options),
+  resolve: (dht, _peer, options) => dht.resolve(KEYS.publicKey, options),
+  announce: (dht, _peer, options) => dht.announce(KEY, options),
+  locate: (dht, _peer, options) => locate(dht, KEY, options),
+  storeRecord: (dht, _peer, options) => dht.storeRecord(tally, KEY, count(KEY, 1, 1), options),
+  findRecords: (dht, _peer, options) => dht.findRecords(tally, KEY, options),
   findNode: (dht, _peer, options) => dht.findNode(KEY, options),
   ping: (dht, peer, options) => dht.ping(peer, options),
   request: (dht, peer, options) => dht.request(peer, 'echo', bytes(3), options),
 }
 
+/** A locate throws at once where its arguments are wrong, and only then. */
+async function locate(dht: Untyped, topic: unknown, options?: unknown): Promise<unknown> {
+  return (dht.locate(topic, options) as AsyncIterator<unknown>).next()
+}
+
 function shown(value: unknown): string {
   if (value instanceof Uint8Array) return `${value.length} bytes`
-  if (typeof value === 'object' && value !== null) return `${value.constructor.name} ${JSON.stringify(value)}`
+  if (typeof value === 'object' && value !== null) return `${value.constructor.name} ${JSON.stringify(value, texts)}`
   return String(value)
 }
 
+/** For JSON, which knows no bigint. */
+function texts(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? `${value}n` : value
+}
+
+/** Calls with one wrong option each. */
+function withOptions(
+  name: string,
+  options: Record<string, readonly unknown[]>,
+  error: unknown,
+  call: (dht: Untyped, options: unknown) => unknown,
+): Call[] {
+  return Object.entries(options).flatMap(([option, values]) =>
+    values.map((value): Call => {
+      return [`${name} ${option}: ${shown(value)}`, (dht) => call(dht, { [option]: value }), error]
+    }),
+  )
+}
+
+const publish = (dht: Untyped, options: unknown): unknown => dht.publish(KEYS, bytes(3), options)
+const announce = (dht: Untyped, options: unknown): unknown => dht.announce(KEY, options)
+const TOO_LARGE = expect.objectContaining({ code: 'ERR_VALUE_TOO_LARGE' })
+const NO_LIFETIMES = [0, -1, 999, 48 * 3_600_000 + 1, Number.NaN, Number.POSITIVE_INFINITY]
+const NO_BYTES_OPTION = NO_BYTES.slice(1)
+
+/** The calls of store and locate. */
+const recordCalls: Call[] = [
+  ...NO_KEY_PAIRS.map((keys): Call => [`publish ${shown(keys)}`, (dht) => dht.publish(keys, bytes(3)), TypeError]),
+  ...NO_KEY_PAIRS.slice(1).map(
+    (keys): Call => [`announce ${shown(keys)}`, (dht) => announce(dht, { keys }), TypeError],
+  ),
+  ...NO_KEYS.flatMap((key): Call[] => [
+    [`publish publicKey ${shown(key)}`, (dht) => dht.publish({ ...KEYS, publicKey: key }, bytes(3)), RangeError],
+    [`publish secretKey ${shown(key)}`, (dht) => dht.publish({ ...KEYS, secretKey: key }, bytes(3)), RangeError],
+    [`resolve ${shown(key)}`, (dht) => dht.resolve(key), RangeError],
+    [`announce ${shown(key)}`, (dht) => dht.announce(key), RangeError],
+    [`locate ${shown(key)}`, (dht) => locate(dht, key), RangeError],
+    [`storeRecord ${shown(key)}`, (dht) => dht.storeRecord(tally, key, bytes(34)), RangeError],
+    [`findRecords ${shown(key)}`, (dht) => dht.findRecords(tally, key), RangeError],
+  ]),
+  ...NO_BYTES.flatMap((value): Call[] => [
+    [`publish value ${shown(value)}`, (dht) => dht.publish(KEYS, value), TypeError],
+    [`resolve ${shown(value)}`, (dht) => dht.resolve(value), TypeError],
+    [`announce ${shown(value)}`, (dht) => dht.announce(value), TypeError],
+    [`locate ${shown(value)}`, (dht) => locate(dht, value), TypeError],
+    [`storeRecord key ${shown(value)}`, (dht) => dht.storeRecord(tally, value, bytes(34)), TypeError],
+    [`storeRecord record ${shown(value)}`, (dht) => dht.storeRecord(tally, KEY, value), TypeError],
+    [`findRecords ${shown(value)}`, (dht) => dht.findRecords(tally, value), TypeError],
+  ]),
+  ['publish one byte too many', (dht) => dht.publish(KEYS, bytes(VALUE_BYTES_MAX + 1)), TOO_LARGE],
+  ...withOptions('publish', { salt: NO_BYTES_OPTION, seq: NO_SEQS, cas: NO_SEQS }, TypeError, publish),
+  ...withOptions('publish', { lifetimeMs: [null, '5000', 5000n], republish: NO_FLAGS }, TypeError, publish),
+  ...withOptions(
+    'publish',
+    { salt: [bytes(SALT_BYTES_MAX + 1)], seq: [-1n, 2n ** 64n], cas: [-1n, 2n ** 64n], lifetimeMs: NO_LIFETIMES },
+    RangeError,
+    publish,
+  ),
+  ['publish seq as cas', (dht) => publish(dht, { seq: 3n, cas: 3n }), RangeError],
+  ['publish seq below cas', (dht) => publish(dht, { seq: 0n, cas: 3n }), RangeError],
+  ...withOptions('resolve', { salt: NO_BYTES_OPTION }, TypeError, (dht, options) => dht.resolve(KEY, options)),
+  ...withOptions('resolve', { salt: [bytes(SALT_BYTES_MAX + 1)] }, RangeError, (dht, options) =>
+    dht.resolve(KEY, options),
+  ),
+  ...withOptions('announce', { port: [null, '80', 80n, true], data: NO_BYTES_OPTION }, TypeError, announce),
+  ...withOptions('announce', { port: [0, -1, 65_536, 80.5, Number.NaN] }, RangeError, announce),
+  ...withOptions('announce', { data: [bytes(PEER_DATA_BYTES_MAX + 1)] }, TOO_LARGE, announce),
+  ...[
+    (dht: Untyped, options: unknown) => dht.put(bytes(3), options),
+    (dht: Untyped, options: unknown) => dht.storeRecord(tally, KEY, count(KEY, 1, 1), options),
+  ].flatMap((call) => [
+    ...withOptions('store', { lifetimeMs: [null, '5000', 5000n], republish: NO_FLAGS }, TypeError, call),
+    ...withOptions('store', { lifetimeMs: NO_LIFETIMES }, RangeError, call),
+    ...withOptions('store', { salt: [bytes(3)], cas: [1n], port: [80] }, TypeError, call),
+  ]),
+]
+
 const calls: Call[] = [
+  ...recordCalls,
   ...NO_BYTES.map((value): Call => [`put ${shown(value)}`, (dht) => dht.put(value), TypeError]),
   ...NO_BYTES.map((value): Call => [`get ${shown(value)}`, (dht) => dht.get(value), TypeError]),
   ...NO_BYTES.map((value): Call => [`findNode ${shown(value)}`, (dht) => dht.findNode(value), TypeError]),
@@ -82,13 +191,9 @@ async function rejection(returned: unknown): Promise<unknown> {
   )
 }
 
-function contactOf({ dht, host }: Member): Contact {
-  return { id: dht.id, address: host.address }
-}
-
 test('a wrong argument rejects with its documented error, and no datagram leaves for it', async () => {
   await simulate('wrong arguments', async (simulator) => {
-    const [member, peer] = (await grow(simulator, 4)) as [Member, Member]
+    const [member, peer] = (await grow(simulator, 4, () => ({ records: [tally] }))) as [Member, Member]
     const sentBefore = simulator.stats.sent
     for (const [name, call, expected] of calls) {
       if (name.startsWith('start ')) continue
@@ -96,7 +201,7 @@ test('a wrong argument rejects with its documented error, and no datagram leaves
       if (typeof expected === 'function') expect(error, name).toBeInstanceOf(expected)
       else expect(error, name).toEqual(expected)
       if (!(error instanceof DhtError))
-        expect((error as Error).message, name).not.toMatch(/undefined|is not a function/)
+        expect((error as Error).message, name).not.toMatch(/undefined|is not a function|annot|BigInt/)
     }
     await simulator.delay(5000)
     expect(simulator.stats.sent).toBe(sentBefore)
@@ -118,7 +223,7 @@ test('start with wrong options rejects, sends nothing, and a right one may follo
 
 test('a signal that was aborted before rejects every call with its reason, and no datagram leaves', async () => {
   await simulate('aborted before', async (simulator) => {
-    const [member, peer] = (await grow(simulator, 4)) as [Member, Member]
+    const [member, peer] = (await grow(simulator, 4, () => ({ records: [tally] }))) as [Member, Member]
     const sentBefore = simulator.stats.sent
     for (const reason of [new Error('enough'), 'enough', null, 0]) {
       const signal = AbortSignal.abort(reason)
@@ -140,7 +245,7 @@ describe.each([
   test(`every call rejects with ${code}, and no datagram leaves`, async () => {
     await simulate(when, async (simulator) => {
       const [peer] = (await grow(simulator, 2)) as [Member]
-      const { dht } = newcomer(simulator, { bootstrap: [peer.host.address] })
+      const { dht } = newcomer(simulator, { bootstrap: [peer.host.address], records: [tally] })
       const starting = when === 'while the transport opens' ? dht.start() : undefined
       if (when === 'after close') {
         await dht.start()
@@ -157,6 +262,16 @@ describe.each([
       await Promise.all(failures)
       await starting
     })
+  })
+})
+
+test('locate says at once what is wrong, not in the loop', async () => {
+  await simulate('locate at once', async (simulator) => {
+    const untyped = newcomer(simulator).dht as unknown as Untyped
+    for (const topic of NO_BYTES) expect(() => untyped.locate(topic), shown(topic)).toThrow(TypeError)
+    for (const topic of NO_KEYS) expect(() => untyped.locate(topic), shown(topic)).toThrow(RangeError)
+    for (const options of NO_OPTIONS) expect(() => untyped.locate(KEY, options), shown(options)).toThrow(TypeError)
+    for (const signal of NO_SIGNALS) expect(() => untyped.locate(KEY, { signal }), shown(signal)).toThrow(TypeError)
   })
 })
 

@@ -8,7 +8,7 @@ const AFTER_CLOSE_MS = 5000
 // The program: ten nodes on 127.0.0.1, half of which fall silent, so that calls are open when the others close.
 const PRELUDE = `
 import { createSocket } from 'node:dgram'
-import { createDht, keyOf } from './src/index.js'
+import { createDht, generateKeyPair, keyOf } from './src/index.js'
 import { udp } from './src/transport/udp.js'
 
 const report: Record<string, unknown> = {}
@@ -72,6 +72,25 @@ test('a process ends by itself after the close of idle nodes', async () => {
   )
 })
 
+test('a process ends by itself after the close of nodes that published and announced', async () => {
+  expectClean(
+    await run(`
+      async function main() {
+        const { nodes } = await grow(5)
+        const [node, reader] = nodes
+        await node.put(Uint8Array.of(1))
+        await node.publish(generateKeyPair(), Uint8Array.of(2), { lifetimeMs: 1000 })
+        const announcement = await node.announce(keyOf('a topic'))
+        await node.announce(keyOf('another topic'))
+        for await (const peer of reader.locate(keyOf('a topic'))) report.port = peer.port
+        await announcement.stop()
+        await closeAll(nodes)
+      }
+      main()
+    `),
+  )
+})
+
 test('a process ends by itself after a close in the middle of calls, and each of them has settled', async () => {
   const report = await run(`
     async function main() {
@@ -87,6 +106,10 @@ test('a process ends by itself after a close in the middle of calls, and each of
           node.findNode(keyOf('target ' + i), { signal }),
           node.get(keyOf('key ' + i), { signal }),
           node.put(Uint8Array.of(i), { signal }),
+          node.publish(generateKeyPair(), Uint8Array.of(i), { signal }),
+          node.resolve(keyOf('owner ' + i), { signal }),
+          node.announce(keyOf('topic ' + i), { signal }),
+          node.locate(keyOf('topic ' + i), { signal }).next(),
           node.ping(contact, { signal }),
           node.request(contact, 'echo', undefined, { signal }),
         ]) call.then(() => count('resolved'), (error) => count(error.code ?? String(error)))
@@ -101,8 +124,8 @@ test('a process ends by itself after a close in the middle of calls, and each of
   expectClean(report)
   expect(report.inFlight).toBeGreaterThan(0)
   const { ERR_CLOSED: closed = 0, ...others } = report.outcomes ?? {}
-  expect(closed).toBeGreaterThanOrEqual(40)
-  expect(closed + Object.values(others).reduce((sum, count) => sum + count, 0)).toBe(100)
+  expect(closed).toBeGreaterThanOrEqual(80)
+  expect(closed + Object.values(others).reduce((sum, count) => sum + count, 0)).toBe(180)
 })
 
 test('a process ends by itself after a close while the node joins, or while it waits to try again', async () => {

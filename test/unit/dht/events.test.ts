@@ -9,6 +9,7 @@ const EVENTS: (keyof DhtEvents)[] = [
   'bootstrapFailed',
   'contactAdded',
   'contactRemoved',
+  'republishFailed',
   'handlerFailed',
   'closed',
 ]

@@ -1,8 +1,11 @@
 import { expect } from 'vitest'
-import type { Dht, DhtErrorCode, DhtOptions } from '../../../src/index.js'
-import { createDht, DhtError } from '../../../src/index.js'
+import type { Contact, Dht, DhtErrorCode, DhtOptions } from '../../../src/index.js'
+import { createDht, DhtError, toHex } from '../../../src/index.js'
 import type { SimulatedHost } from '../../../src/testing/index.js'
 import { fixedLatency, Simulator } from '../../../src/testing/index.js'
+
+/** How much virtual time one test may take: two days. */
+const LIMIT_MS = 48 * 3_600_000
 
 /** How long a datagram takes here, in ms. */
 export const ONE_WAY_MS = 20
@@ -16,7 +19,18 @@ export interface Member {
 /** Runs the work in a fresh simulated network. */
 export function simulate<T>(seed: string, work: (simulator: Simulator) => Promise<T>): Promise<T> {
   const simulator = new Simulator({ seed, latency: fixedLatency(ONE_WAY_MS), trace: false })
-  return simulator.run(() => work(simulator))
+  return simulator.run(() => work(simulator), { limitMs: LIMIT_MS })
+}
+
+/** Runs the work, and then expects that nothing is left to happen: no timer, and no datagram that leads to another. */
+export async function simulateToTheEnd(seed: string, work: (simulator: Simulator) => Promise<void>): Promise<void> {
+  const simulator = new Simulator({ seed, latency: fixedLatency(ONE_WAY_MS), trace: false })
+  await simulator.run(() => work(simulator), { limitMs: LIMIT_MS })
+  const endedAtMs = simulator.nowMs
+  const waiting = simulator.run(() => new Promise<never>(() => {}))
+  await expect(waiting).rejects.toMatchObject({ reason: 'deadlock' })
+  // What was on its way may still have arrived.
+  expect(simulator.nowMs - endedAtMs).toBeLessThanOrEqual(ONE_WAY_MS)
 }
 
 /** A node that was not started yet, on a machine of its own. */
@@ -41,6 +55,16 @@ export async function grow(
   }
   await simulator.delay(5000)
   return members
+}
+
+/** The node of a member as others know it. */
+export function contactOf({ dht, host }: Member): Contact {
+  return { id: dht.id, address: host.address }
+}
+
+/** Ids as text, which can be sorted and told apart. */
+export function idsOf(contacts: readonly Contact[]): string[] {
+  return contacts.map(({ id }) => toHex(id))
 }
 
 /** Stops machines without a word. */

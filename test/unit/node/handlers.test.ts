@@ -34,7 +34,16 @@ async function setUp(options: Partial<DhtOptions> = {}) {
     says: Says = {},
   ): Promise<StoreResult | DhtErrorCode | undefined> => {
     const { token } = await ask(asker)
-    const params = { key: KEY, kind: 0, token, record: RECORD, ttlSeconds: HOUR_S, cas: undefined, ...changes }
+    const params = {
+      key: KEY,
+      kind: 0,
+      token,
+      record: RECORD,
+      ttlSeconds: HOUR_S,
+      cas: undefined,
+      isCached: false,
+      ...changes,
+    }
     const reply = await exchange(simulator, asker, address, STORE, params, says)
     if (reply?.type === 'error') return errorCode(reply.code)
     return reply && STORE.readResult(reply.result)
@@ -89,7 +98,10 @@ describe('STORE', () => {
     await store({ ttlSeconds: HOUR_S })
     const [first] = storage.list(KEY, 0)
     await store({ ttlSeconds: 60 }, second)
-    expect(storage.list(KEY, 0)).toEqual([first])
+    const [again] = storage.list(KEY, 0)
+    expect(again).toEqual({ ...first, storedAtMs: expect.any(Number) })
+    // It counts as heard of.
+    expect(again!.storedAtMs).toBeGreaterThan(first!.storedAtMs)
     await store({ ttlSeconds: 2 * HOUR_S }, second)
     const [later] = storage.list(KEY, 0)
     expect(later!.expiresAtMs).toBeGreaterThan(first!.expiresAtMs + HOUR_S * 1_000)
@@ -182,7 +194,7 @@ describe('FIND_NODE and FIND_VALUE', () => {
     }
     const { token, leftOut: none } = await findValue()
     expect(none).toBe(0)
-    const stored = { key, kind: 0, token, record, ttlSeconds: 60, cas: undefined }
+    const stored = { key, kind: 0, token, record, ttlSeconds: 60, cas: undefined, isCached: false }
     expect(await exchange(simulator, peer, address, STORE, stored)).toMatchObject({ type: 'response' })
     const { records, contacts, leftOut } = await findValue()
     const count = contacts.length / 39

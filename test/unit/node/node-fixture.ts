@@ -46,7 +46,10 @@ export function answerHonestly(
   if (request.method === PING.code) peer.answer(from, request, PING, {})
   if (request.method === FIND_NODE.code) peer.answer(from, request, FIND_NODE, { contacts })
   if (request.method === FIND_VALUE.code) {
-    peer.answer(from, request, FIND_VALUE, { token, heldSeq: undefined, records: [], contacts, leftOut: 0 })
+    peer.answer(from, request, FIND_VALUE, {
+      ...{ token, heldSeq: undefined, records: [], contacts, leftOut: 0 },
+      ...{ recordsLeft: 0, ttlsSeconds: [] },
+    })
   }
 }
 

@@ -387,3 +387,46 @@ describe('stale regions', () => {
     expect(table.staleRegions(60)).toHaveLength(255)
   })
 })
+
+describe('how many nodes are nearer to a key than we are', () => {
+  test('is 0 for our own id, and where nobody of its bucket is known', () => {
+    const { table } = createTable()
+    expect(table.countNearer(OWN_ID)).toBe(0)
+    expect(table.countNearer(idAt(3, 9))).toBe(0)
+    table.answered(contactAt(2, 0))
+    table.answered(contactAt(4, 0))
+    expect(table.countNearer(idAt(3, 9))).toBe(0)
+  })
+
+  test('is the number of entries of its bucket, until that is full', () => {
+    const { table } = createTable()
+    for (const known of [1, 2, 3]) {
+      table.answered(contactAt(5, known))
+      expect(table.countNearer(idAt(5, 200))).toBe(known)
+    }
+    table.remove(idAt(5, 1))
+    expect(table.countNearer(idAt(5, 200))).toBe(2)
+  })
+
+  test('of a full bucket doubles with each bucket up to the deepest full one', () => {
+    const { table } = createTable({ groupPerTableMax: 100 })
+    const fill = (bucket: number, count = 3): void => {
+      for (let n = 0; n < count; n++) table.answered(contactAt(bucket, n))
+    }
+    fill(0)
+    expect(table.countNearer(idAt(0, 200))).toBe(3)
+    fill(1)
+    fill(2)
+    fill(3, 2)
+    expect([0, 1, 2, 3].map((bucket) => table.countNearer(idAt(bucket, 200)))).toEqual([12, 6, 3, 2])
+    // One that is not full between full ones does not matter: those beyond it tell how many nodes there are.
+    fill(6)
+    expect([0, 2, 3, 6].map((bucket) => table.countNearer(idAt(bucket, 200)))).toEqual([192, 48, 2, 3])
+  })
+
+  test('has an end, though ids were chosen next to ours', () => {
+    const { table } = createTable({ groupPerTableMax: 1_000 })
+    for (const bucket of [0, 250]) for (let n = 0; n < 3; n++) table.answered(contactAt(bucket, n))
+    expect(table.countNearer(idAt(0, 200))).toBe(3 * 2 ** 40)
+  })
+})

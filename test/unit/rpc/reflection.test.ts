@@ -46,6 +46,7 @@ const stored = fc.record({
   record: bytes,
   ttlSeconds: fc.nat(),
   cas: fc.constant(undefined),
+  isCached: fc.boolean(),
 })
 const question = fc.oneof(
   fc.constant({ method: PING.code, params: [] as unknown[] }),
