@@ -95,8 +95,10 @@ async function simulate(repair) {
       await simulator.delay(Math.max(0, startedAtMs + hour * HOUR_MS - simulator.nowMs))
       const after = population.counts()
       const seconds = (performance.now() - wallMs) / 1000
-      hours.push({ hour, tallies, upkeep: upkeepOf(before, after, tallies), seconds })
+      const upkeep = upkeepOf(before, after, tallies)
+      hours.push({ hour, tallies, upkeep, seconds })
       console.error(`repair ${word(repair)}, hour ${hour}: ${failuresOf(tallies)}, ${seconds.toFixed(0)} s`)
+      console.error(`  requests of a node: ${wordsOf(upkeep)}`)
     }
     return hours
   }
@@ -358,6 +360,13 @@ function word(repair) {
 function failuresOf(tallies) {
   return Object.entries(tallies)
     .map(([name, { reads, absent, failed, lost }]) => `${name} ${absent + failed}/${reads} (${lost} lost)`)
+    .join(', ')
+}
+
+/** @param {Record<string, number>} upkeep */
+function wordsOf({ ended: _, ...perNode }) {
+  return Object.entries(perNode)
+    .map(([name, count]) => `${name} ${count}`)
     .join(', ')
 }
 

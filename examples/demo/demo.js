@@ -1,12 +1,15 @@
 // @ts-check
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { fromHex, toHex, VALUE_BYTES_MAX } from 'xorbit'
+import { fromHex, generateKeyPair, keyOf, toHex, VALUE_BYTES_MAX } from 'xorbit'
 import { eachOf } from './each-of.js'
 import { Network } from './network.js'
 
 /** @import { GetResult, PutResult } from 'xorbit' */
 /** @import { Progress } from './progress.js' */
+
+/** How many nodes announce that they have the file. */
+const ANNOUNCING = 10
 
 /** How many puts or gets run at once: more would only overflow the sockets, which one process reads in turn. */
 const OPERATIONS_AT_ONCE = 8
@@ -37,7 +40,9 @@ const OPERATIONS_AT_ONCE = 8
  * @property {string} bootstrap the one address that every newcomer was given
  * @property {number} values
  * @property {number} distinctValues parts of equal content have one key and are stored once
- * @property {{ start: number, store: number, kill: number, join: number, fetch: number }} phasesMs
+ * @property {string | null} signedHash of the file, as the publisher signed it and the newcomer resolved it
+ * @property {{ announced: number, located: number }} peers nodes that announced that they have the file
+ * @property {Record<'start' | 'store' | 'publish' | 'announce' | 'kill' | 'join' | 'resolve' | 'locate' | 'fetch', number>} phasesMs
  * @property {{ stored: Spread, alive: Spread } | null} replicas nodes that keep a value, before and after the kill
  * @property {{ put: Spread, get: Spread } | null} messages request datagrams of one operation, resent ones included
  * @property {Record<string, number>} hops how many gets took how many hops
@@ -82,24 +87,45 @@ export async function runDemo({ name, bytes, nodes, kill, signal, progress }) {
     )
     const storeTraffic = since(network.traffic(), beforeStore)
 
+    // The hash of the file goes under the publisher's name, and whoever has the file under the file's topic.
+    const sha256 = sha256Of(bytes)
+    const keyPair = generateKeyPair()
+    const topic = keyOf(`file/${sha256}`)
+    const publishMs = await timed(() => publisher.dht.publish(keyPair, fromHex(sha256), { signal }))
+    const announcing = network.someBut([0], Math.min(ANNOUNCING, nodes - 1))
+    const announceMs = await timed(() =>
+      eachOf(announcing, OPERATIONS_AT_ONCE, ({ dht }) => dht.announce(topic, { signal })),
+    )
+
     // The publisher is the first to go: from here on only the network has the file.
     const victims = [publisher, ...network.someBut([0, 1], kill - 1)]
     progress.show('killing nodes', victims.length, victims.length)
     const killMs = await timed(() => network.kill(victims))
 
-    // All that the newcomer gets is one address and the list of keys.
-    const beforeFetch = network.traffic()
+    // All that the newcomer gets is one address, the publisher's public key, and the list of keys.
     /** @type {Awaited<ReturnType<typeof network.join>>} */
     let newcomer
     const joinMs = await timed(async () => {
       newcomer = await network.join()
     })
+    /** @type {string | null} */
+    let signedHash = null
+    const resolveMs = await timed(async () => {
+      const resolved = await orNothing(newcomer.dht.resolve(keyPair.publicKey, { signal }), signal)
+      if (resolved !== undefined) signedHash = toHex(resolved.value)
+    })
+    /** @type {number | undefined} */
+    let located
+    const locateMs = await timed(async () => {
+      located = await orNothing(countOf(newcomer.dht.locate(topic, { signal })), signal)
+    })
+    const beforeFetch = network.traffic()
     /** @type {Map<string, GetResult>} */
     const gets = new Map()
     let asked = 0
     const fetchMs = await timed(() =>
       eachOf(new Set(keys), OPERATIONS_AT_ONCE, async (key) => {
-        const found = await getOrNothing(newcomer.dht.get(fromHex(key), { signal }), signal)
+        const found = await orNothing(newcomer.dht.get(fromHex(key), { signal }), signal)
         if (found !== undefined) gets.set(key, found)
         progress.show('fetching values', ++asked, distinct.size)
       }),
@@ -108,12 +134,11 @@ export async function runDemo({ name, bytes, nodes, kill, signal, progress }) {
 
     const missing = [...distinct.keys()].filter((key) => !gets.has(key))
     const fetched = join(keys.map((key) => gets.get(key)?.value ?? new Uint8Array(0)))
-    const sha256 = sha256Of(bytes)
     const fetchedSha256 = missing.length === 0 ? sha256Of(fetched) : null
     const dead = new Set(victims.map(({ address }) => address))
     const stored = [...puts.values()]
     return {
-      complete: fetchedSha256 === sha256,
+      complete: fetchedSha256 === sha256 && signedHash === sha256,
       file: { name, bytes: bytes.length, sha256 },
       fetched: { bytes: fetched.length, sha256: fetchedSha256 },
       missing,
@@ -122,7 +147,12 @@ export async function runDemo({ name, bytes, nodes, kill, signal, progress }) {
       bootstrap: network.bootstrap,
       values: parts.length,
       distinctValues: distinct.size,
-      phasesMs: { start: startMs, store: storeMs, kill: killMs, join: joinMs, fetch: fetchMs },
+      signedHash,
+      peers: { announced: announcing.length, located: located ?? 0 },
+      phasesMs: {
+        ...{ start: startMs, store: storeMs, publish: publishMs, announce: announceMs, kill: killMs },
+        ...{ join: joinMs, resolve: resolveMs, locate: locateMs, fetch: fetchMs },
+      },
       replicas:
         stored.length === 0
           ? null
@@ -147,18 +177,26 @@ export async function runDemo({ name, bytes, nodes, kill, signal, progress }) {
 }
 
 /**
- * A value that can't be had is missing, whatever the reason; only an interruption ends the demo.
+ * What can't be had is missing, whatever the reason; only an interruption ends the demo.
  *
- * @param {Promise<GetResult | undefined>} get
+ * @template T
+ * @param {Promise<T | undefined>} asked
  * @param {AbortSignal} signal
  */
-async function getOrNothing(get, signal) {
+async function orNothing(asked, signal) {
   try {
-    return await get
+    return await asked
   } catch {
     signal.throwIfAborted()
     return undefined
   }
+}
+
+/** @param {AsyncIterable<unknown>} found */
+async function countOf(found) {
+  let count = 0
+  for await (const _ of found) count++
+  return count
 }
 
 /**

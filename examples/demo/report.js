@@ -23,8 +23,20 @@ export function formatReport(result, colourful) {
     '',
     phase('start', phasesMs.start, `${result.nodes} nodes joined, knowing only ${result.bootstrap}`),
     phase('store', phasesMs.store, `${values(result)}, ${amount(bytesPerSecond.store)}/s`),
+    phase('publish', phasesMs.publish, "the file's hash, signed, under the publisher's public key"),
+    phase('announce', phasesMs.announce, `${result.peers.announced} nodes say that they have the file`),
     phase('kill', phasesMs.kill, `${result.killed} nodes without a word, the publisher among them`),
     phase('join', phasesMs.join, `a newcomer, knowing only ${result.bootstrap}`),
+    phase(
+      'resolve',
+      phasesMs.resolve,
+      result.signedHash === file.sha256 ? 'the signed hash, its publisher dead' : 'NOTHING',
+    ),
+    phase(
+      'locate',
+      phasesMs.locate,
+      `${result.peers.located} of ${result.peers.announced} announced nodes, dead ones included`,
+    ),
     phase('fetch', phasesMs.fetch, `${found} of ${result.distinctValues} values, ${amount(bytesPerSecond.fetch)}/s`),
   ]
   if (replicas !== null && messages !== null) {
@@ -51,7 +63,7 @@ export function formatReport(result, colourful) {
     '',
   )
   if (result.complete) lines.push(paint(32, `  every byte came back: ${amount(fetched.bytes)}`))
-  else lines.push(paint(31, `  NOT COMPLETE: ${result.missing.length} values are missing`), ...missing(result))
+  else lines.push(paint(31, `  NOT COMPLETE: ${whatIsMissing(result)}`), ...missing(result))
   return lines.join('\n')
 }
 
@@ -66,7 +78,7 @@ function values({ values, distinctValues }) {
  * @param {string} what
  */
 function phase(name, ms, what) {
-  return `  ${name.padEnd(6)} ${duration(ms).padStart(9)}   ${what}`
+  return `  ${name.padEnd(8)} ${duration(ms).padStart(9)}   ${what}`
 }
 
 /**
@@ -94,6 +106,12 @@ function bars(counts) {
 /** @param {Traffic} traffic */
 function datagrams({ datagrams, bytes }) {
   return `${datagrams.toLocaleString('en')} datagrams, ${amount(bytes)}`
+}
+
+/** @param {DemoResult} result */
+function whatIsMissing({ missing, signedHash }) {
+  if (missing.length > 0) return `${missing.length} values are missing`
+  return signedHash === null ? 'the signed hash is missing' : 'the signed hash is another one'
 }
 
 /** @param {DemoResult} result */

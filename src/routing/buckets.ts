@@ -8,10 +8,14 @@ import type { Entry, TableEntry } from './entry.js'
  */
 export class Buckets {
   readonly #buckets: readonly Entry[][]
+  readonly #ownId: NodeId
+  /** No bucket beyond this one was ever in use. */
+  #deepest = 0
 
-  /** @param bits - of an id */
-  constructor(bits: number) {
-    this.#buckets = Array.from({ length: bits }, () => [])
+  /** @param ownId - the bits that it shares with another id tell that one's bucket */
+  constructor(ownId: NodeId) {
+    this.#ownId = ownId
+    this.#buckets = Array.from({ length: ownId.length * 8 }, () => [])
   }
 
   /** How many there are: one for each number of leading bits that another id can share with ours. */
@@ -31,6 +35,7 @@ export class Buckets {
 
   add(entry: Entry): void {
     this.#buckets[entry.bucket]?.push(entry)
+    this.#deepest = Math.max(this.#deepest, entry.bucket)
   }
 
   /** Removes an entry, or puts another one of its id in its place. */
@@ -45,19 +50,27 @@ export class Buckets {
   /**
    * The entries nearest to a target, nearest first, in exact XOR order.
    *
-   * Those of the target's own bucket share more bits with it than all others. Those of deeper buckets share exactly as
-   * many as the target shares with us, and those of each shallower one fewer, the shallower the fewer.
+   * Those of the target's own bucket share more bits with it than all others. Of the deeper ones, bucket `i` differs
+   * from all beyond it in bit `i`: where the target differs from us there, the bucket comes before them, else behind.
+   * Each shallower bucket shares fewer bits with the target than all before.
    *
    * @param bucket - which the target belongs to
    */
   nearest(target: NodeId, bucket: number, count: number, accept?: (entry: TableEntry) => boolean): TableEntry[] {
     const found: TableEntry[] = []
     const take = (entries: readonly Entry[]): void => {
-      if (entries.length > 0) found.push(...nearest<TableEntry>(entries, target, count - found.length, accept))
+      if (entries.length === 0 || found.length >= count) return
+      for (const entry of nearest<TableEntry>(entries, target, count - found.length, accept)) found.push(entry)
     }
     take(this.in(bucket))
-    if (found.length < count) take(this.#buckets.slice(bucket + 1).flat())
-    for (let shallower = bucket - 1; shallower >= 0 && found.length < count; shallower--) take(this.in(shallower))
+    for (let i = bucket + 1; i <= this.#deepest; i++) if (this.#differs(target, i)) take(this.in(i))
+    for (let i = this.#deepest; i > bucket; i--) if (!this.#differs(target, i)) take(this.in(i))
+    for (let i = bucket - 1; i >= 0 && found.length < count; i--) take(this.in(i))
     return found
+  }
+
+  #differs(target: NodeId, bit: number): boolean {
+    const differences = (target[bit >> 3] as number) ^ (this.#ownId[bit >> 3] as number)
+    return (differences & (0x80 >> (bit & 7))) !== 0
   }
 }

@@ -64,9 +64,8 @@ export class RoutingTable {
   constructor(options: RoutingTableOptions) {
     this.#options = options
     this.#ownId = new Uint8Array(options.ownId)
-    const bits = this.#ownId.length * 8
-    this.#buckets = new Buckets(bits)
-    this.#regions = new Regions(bits)
+    this.#buckets = new Buckets(this.#ownId)
+    this.#regions = new Regions(this.#buckets.length)
     this.#diversity = new Diversity(options.groupPerBucketMax, options.groupPerTableMax)
     this.#replacements = new Replacements(options.replacementsMax, options.groupPerBucketMax)
     this.#tree = new KBucket<Entry>({
