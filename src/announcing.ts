@@ -1,8 +1,9 @@
-import { copyOfContact, mustBeCallOptions } from './arguments.js'
+import { copyOfContact, copyOfRefusal, mustBeCallOptions } from './arguments.js'
 import type { Contact } from './keyspace/index.js'
+import { mapKey } from './keyspace/index.js'
 import type { LifeCycle } from './life-cycle.js'
 import type { PeerToAnnounce, StoredAt } from './node/index.js'
-import { Announcement as RunningAnnouncement } from './node/index.js'
+import { RunningAnnouncement } from './node/index.js'
 import type { RecordKind } from './records/index.js'
 import type { Announcement } from './results.js'
 
@@ -17,20 +18,28 @@ export async function announce(
   const running = new RunningAnnouncement(life.parts.node, kind, peer, {
     failed: (error) => life.events.emit('republishFailed', { key: new Uint8Array(topic), error }),
   })
+  const name = mapKey(peer.topic) + mapKey(peer.keys.publicKey)
   const forget = life.onClose(() => running.abandon())
   try {
-    const { storedAt, ...costs } = await life.run<StoredAt>(signal, (done) => running.start(done))
+    const { storedAt, refused, ...costs } = await life.run<StoredAt>(signal, (done) => running.start(done))
+    // Holders have one record of a peer: a newer announcement takes the place of the one before.
+    life.announcements.get(name)?.abandon()
+    life.announcements.set(name, running)
     return {
       topic,
       publicKey: new Uint8Array(peer.keys.publicKey),
       storedAt: storedAt.map(copyOfContact),
+      refused: refused.map(copyOfRefusal),
       ...costs,
       async stop(options) {
         const { signal: stopSignal } = mustBeCallOptions(options)
         stopSignal?.throwIfAborted()
         forget()
-        // A closed node has stopped already, though without a word.
-        if (life.isClosed) return { removedAt: [] }
+        // A closed node has stopped already, though without a word; and what a newer one announces stays.
+        const current = life.announcements.get(name)
+        const isReplaced = current !== undefined && current !== running
+        if (life.isClosed || isReplaced) return { removedAt: [] }
+        life.announcements.delete(name)
         const removedAt = await life.run<Contact[]>(stopSignal, (done) => running.stop((at) => done(undefined, at)))
         return { removedAt: removedAt.map(copyOfContact) }
       },

@@ -3,9 +3,10 @@
 
 import { DhtError } from './errors.js'
 import type { Address, Contact, NodeId } from './keyspace/index.js'
-import { ID_BYTES } from './keyspace/index.js'
-import type { KeyPair } from './platform/signatures.js'
-import { PEER_DATA_BYTES_MAX, SALT_BYTES_MAX, VALUE_BYTES_MAX } from './records/index.js'
+import { ID_BYTES, sameBytes } from './keyspace/index.js'
+import type { Refused } from './node/index.js'
+import type { KeyPair, Signatures } from './platform/signatures.js'
+import { PEER_DATA_BYTES_MAX, SALT_BYTES_MAX, SEQ_MAX, VALUE_BYTES_MAX } from './records/index.js'
 import { METHOD_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from './wire/index.js'
 
 /** Options of every call that waits. */
@@ -29,9 +30,9 @@ export const STORE_OPTION_NAMES: readonly string[] = ['lifetimeMs', 'republish']
 export interface PublishOptions extends StoreOptions {
   /** Tells apart the values of one key pair; at most 64 bytes, none by default. */
   readonly salt?: Uint8Array | undefined
-  /** The sequence number, 0 to 2^64 - 1; by default one more than the highest that the network holds. */
+  /** The sequence number, 1 to 2^64 - 1; by default one more than the highest that the network holds. */
   readonly seq?: bigint | undefined
-  /** Compare-and-swap: publish only if this is the sequence number held now, 0 for nothing. */
+  /** Compare-and-swap: publish only if this is the sequence number held now, 0 for nothing; undefined checks nothing. */
   readonly cas?: bigint | undefined
 }
 
@@ -106,13 +107,18 @@ export function mustBeCallee(to: unknown): Contact | Address {
   return { id: mustBeKey("the contact's id", id), address }
 }
 
+/** A refusal for an application. */
+export function copyOfRefusal(refusal: Refused): Refused {
+  return { ...copyOfContact(refusal), error: refusal.error }
+}
+
 /** A contact for an application: only what a contact is, and its own. */
 export function copyOfContact({ id, address }: Contact): Contact {
   return { id: new Uint8Array(id), address }
 }
 
 /**
- * The options of a call, of which only `signal` is checked.
+ * The options of a call: that there are no others, and that `signal` is one. The rest is checked where it is used.
  *
  * @param names - those that there are beside `signal`
  */
@@ -126,11 +132,20 @@ export function mustBeCallOptions<T extends CallOptions>(options: T | undefined,
   return options
 }
 
-/** A key pair, copied; that both keys belong together is checked elsewhere. */
-export function mustBeKeyPair(keys: unknown): KeyPair {
+/** A key pair, copied. */
+function mustBeKeyPair(keys: unknown): KeyPair {
   if (typeof keys !== 'object' || keys === null) throw new TypeError('keys must be a key pair')
   const { publicKey, secretKey } = keys as Partial<KeyPair>
   return { publicKey: mustBeKey('publicKey', publicKey), secretKey: mustBeKey('secretKey', secretKey) }
+}
+
+/** A key pair whose keys belong together, copied: else every holder would refuse what is signed with it. */
+export function mustBeMatching(signatures: Signatures, keys: unknown): KeyPair {
+  const pair = mustBeKeyPair(keys)
+  if (!sameBytes(signatures.generate(pair.secretKey).publicKey, pair.publicKey)) {
+    throw new TypeError('publicKey must be that of secretKey')
+  }
+  return pair
 }
 
 /** A salt, copied; none is an empty one. */
@@ -142,10 +157,10 @@ export function mustBeSalt(salt: unknown): Uint8Array {
 }
 
 /** A sequence number, if there is one. */
-export function mustBeSeq(name: string, seq: unknown): bigint | undefined {
+export function mustBeSeq(name: string, seq: unknown, min: bigint): bigint | undefined {
   if (seq === undefined) return undefined
   if (typeof seq !== 'bigint') throw new TypeError(`${name} must be a bigint`)
-  if (seq < 0n || seq >= 2n ** 64n) throw new RangeError(`${name} must be from 0 to 2^64 - 1`)
+  if (seq < min || seq > SEQ_MAX) throw new RangeError(`${name} must be from ${min} to 2^64 - 1`)
   return seq
 }
 

@@ -4,11 +4,13 @@ import { announce } from './announcing.js'
 import type { AnnounceOptions, CallOptions, PublishOptions, ResolveOptions, StoreOptions } from './arguments.js'
 import {
   copyOfContact,
+  copyOfRefusal,
   mustBeCallee,
   mustBeCallOptions,
   mustBeFlag,
   mustBeKey,
   mustBeLifetime,
+  mustBeMatching,
   mustBeMethodName,
   mustBePayload,
   mustBePeerData,
@@ -28,7 +30,7 @@ import type { DhtConfig, DhtOptions } from './options.js'
 import { resolveOptions } from './options.js'
 import { PeerSearch } from './peer-search.js'
 import type { KeyPair } from './platform/signatures.js'
-import { mustBeMatching, publishValue } from './publishing.js'
+import { publishValue } from './publishing.js'
 import type { RecordKind } from './records/index.js'
 import { encodeImmutable, immutableValue, KindCode, mutableKey, readMutable } from './records/index.js'
 import type {
@@ -327,8 +329,8 @@ export class Dht implements AsyncDisposable {
       putCopies(node, { key, kind, lifetimeMs }, record, done),
     )
     if (isKept) publications.add(key, kind, record, lifetimeMs)
-    else publications.delete(key, kind)
-    return { ...stored, storedAt: stored.storedAt.map(copyOfContact) }
+    else publications.delete(key, kind, record)
+    return { ...stored, storedAt: stored.storedAt.map(copyOfContact), refused: stored.refused.map(copyOfRefusal) }
   }
 
   #get(kind: RecordKind, key: NodeId, signal: AbortSignal | undefined): Promise<FoundRecord> {

@@ -6,6 +6,7 @@ import { DhtError } from './errors.js'
 import type { DhtEvents } from './events.js'
 import { EVENT_NAMES, Events } from './events.js'
 import type { Address, Contact } from './keyspace/index.js'
+import type { RunningAnnouncement } from './node/index.js'
 import type { Done } from './operations.js'
 import { Operations } from './operations.js'
 import type { DhtConfig } from './options.js'
@@ -20,6 +21,8 @@ export class LifeCycle {
   readonly parts: Parts
   readonly #config: DhtConfig
   readonly #operations = new Operations()
+  /** What is announced now, by topic and public key. */
+  readonly announcements: Map<string, RunningAnnouncement> = new Map<string, RunningAnnouncement>()
   /** What else ends with the node. */
   readonly #abandons = new Set<() => void>()
   #state: State = 'new'

@@ -125,7 +125,7 @@ export interface DhtOptions {
   randomBytes?: RandomBytes
 }
 
-/** Everything decided: what `dht.ts` builds a node from. */
+/** Everything decided: what `assemble.ts` builds a node from. */
 export interface DhtConfig extends NodeConfig, RpcSettings, TableSettings {
   readonly network: string
   readonly id: NodeId
@@ -307,6 +307,7 @@ function kinds(value: unknown): readonly RecordKind[] {
     text('the name of a record kind', kind.name)
     flag('isRelayed', kind.isRelayed)
     flag('isFirstEnough', kind.isFirstEnough)
+    if (kind.isFirstEnough && kind.slotsPerKeyMax > 1) throw new RangeError('of several records a key none is enough')
     if (kind.accept) throw new TypeError("only the protocol's own record kinds are made for one holder each by accept")
     const members = [kind.slot, kind.seq, kind.lifetimeMs, kind.isTombstone]
     if (members.some((member) => member !== undefined && typeof member !== 'function')) {

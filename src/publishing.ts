@@ -1,21 +1,21 @@
 import type { PublishOptions } from './arguments.js'
 import {
   copyOfContact,
+  copyOfRefusal,
   mustBeCallOptions,
   mustBeFlag,
-  mustBeKeyPair,
   mustBeLifetime,
+  mustBeMatching,
   mustBeSalt,
   mustBeSeq,
   mustBeValue,
   STORE_OPTION_NAMES,
 } from './arguments.js'
-import { sameBytes } from './keyspace/index.js'
 import type { LifeCycle } from './life-cycle.js'
 import type { Published } from './node/index.js'
 import { publish } from './node/index.js'
 import type { DhtConfig } from './options.js'
-import type { KeyPair, Signatures } from './platform/signatures.js'
+import type { KeyPair } from './platform/signatures.js'
 import type { RecordKind } from './records/index.js'
 import { mutableKey } from './records/index.js'
 import type { PublishResult } from './results.js'
@@ -39,8 +39,9 @@ export async function publishValue(
     keys: mustBeMatching(config.signatures, keys),
     value: mustBeValue(value),
     salt: mustBeSalt(salt),
-    seq: mustBeSeq('seq', seq),
-    cas: mustBeSeq('cas', cas),
+    // 0 stands for nothing in a compare-and-swap.
+    seq: mustBeSeq('seq', seq, 1n),
+    cas: mustBeSeq('cas', cas, 0n),
     lifetimeMs: mustBeLifetime(lifetimeMs, config.valueLifetimeMaxMs) ?? config.valueLifetimeMs,
   }
   const { seq: given, cas: expected } = publication
@@ -51,18 +52,9 @@ export async function publishValue(
   const published = await life.run<Published>(signal, (done) =>
     publish(node, kind, publication, known && kind.seq?.(known), done),
   )
-  const { record, storedAt, ...result } = published
+  const { record, refused, storedAt, ...result } = published
   if (isKept) publications.add(result.key, kind, record, publication.lifetimeMs)
   // An earlier value must not come back by itself.
-  else publications.delete(result.key, kind)
-  return { ...result, storedAt: storedAt.map(copyOfContact) }
-}
-
-/** A key pair whose keys belong together, copied: else every holder would refuse what is signed with it. */
-export function mustBeMatching(signatures: Signatures, keys: unknown): KeyPair {
-  const pair = mustBeKeyPair(keys)
-  if (!sameBytes(signatures.generate(pair.secretKey).publicKey, pair.publicKey)) {
-    throw new TypeError('publicKey must be that of secretKey')
-  }
-  return pair
+  else publications.delete(result.key, kind, record)
+  return { ...result, storedAt: storedAt.map(copyOfContact), refused: refused.map(copyOfRefusal) }
 }

@@ -2,7 +2,7 @@
 
 import type { CallOptions } from './arguments.js'
 import type { Address, Contact } from './keyspace/index.js'
-import type { Costs, NodeCounters } from './node/index.js'
+import type { Costs, NodeCounters, Refused } from './node/index.js'
 import type { RpcCounters } from './rpc/index.js'
 
 /** What `start` found. */
@@ -21,6 +21,8 @@ export interface PutResult extends Costs {
   readonly key: Uint8Array
   /** Who stored it, nearest to the key first: at least one. */
   readonly storedAt: Contact[]
+  /** Who did not, and why: a refusal with its code, or `ERR_TIMEOUT`. */
+  readonly refused: Refused[]
 }
 
 /** What `get` found. */
@@ -37,6 +39,8 @@ export interface PublishResult extends Costs {
   readonly seq: bigint
   /** Who stored it, nearest to the key first: at least one. */
   readonly storedAt: Contact[]
+  /** Who did not, and why: a refusal with its code, or `ERR_TIMEOUT`. */
+  readonly refused: Refused[]
 }
 
 /** What `resolve` found. */
@@ -51,6 +55,8 @@ export interface ResolveResult extends Costs {
 export interface StoreRecordResult extends Costs {
   /** Who stored it, nearest to the key first: at least one. */
   readonly storedAt: Contact[]
+  /** Who did not, and why: a refusal with its code, or `ERR_TIMEOUT`. */
+  readonly refused: Refused[]
 }
 
 /** What `findRecords` found. */
@@ -73,6 +79,8 @@ export interface Announcement extends Costs {
   readonly publicKey: Uint8Array
   /** Who stored it at first, nearest to the topic first: at least one. */
   readonly storedAt: Contact[]
+  /** Who did not, and why. */
+  readonly refused: Refused[]
   /**
    * Ends the renewal, and has the holders forget the peer. Idempotent.
    * A holder that does not answer names it until it expires.

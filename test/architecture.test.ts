@@ -36,7 +36,7 @@ const LAYERS: Readonly<Record<string, { values: readonly string[]; types: readon
   'stats.ts': { values: ['life-cycle.ts', 'results.ts'], types: [] },
   'events.ts': { values: ['keyspace', 'errors.ts'], types: ['platform'] },
   'operations.ts': { values: ['errors.ts'], types: [] },
-  'arguments.ts': { values: ['keyspace', 'errors.ts', 'records', 'wire'], types: ['platform'] },
+  'arguments.ts': { values: ['keyspace', 'errors.ts', 'records', 'wire'], types: ['node', 'platform'] },
   'results.ts': { values: [], types: ['keyspace', 'node', 'rpc', 'arguments.ts'] },
   platform: { values: ['keyspace', 'errors.ts'], types: [] },
   wire: { values: ['keyspace', 'errors.ts'], types: ['platform'] },

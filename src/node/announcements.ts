@@ -7,7 +7,7 @@ import type { RecordKind } from '../records/index.js'
 import { encodePeer } from '../records/index.js'
 import { askRecords, TOKENS_ONLY } from './lookups.js'
 import type { NodeContext } from './node-context.js'
-import type { Done } from './nodes.js'
+import type { Done } from './outcome.js'
 import type { StoredAt } from './put-record.js'
 import { putRecord } from './put-record.js'
 import { Running } from './running.js'
@@ -35,7 +35,7 @@ export interface AnnouncementEvents {
 }
 
 /** A peer that is announced until it is stopped. */
-export class Announcement {
+export class RunningAnnouncement {
   readonly #node: NodeContext
   readonly #kind: RecordKind
   readonly #peer: PeerToAnnounce

@@ -5,7 +5,7 @@ import type { StoredRecord } from '../storage/index.js'
 import { whenReady } from '../storage/index.js'
 import type { NodeContext } from './node-context.js'
 
-/** Kinds with one record a key. */
+/** The slot of kinds with one record a key. */
 const NO_SLOT = new Uint8Array(0)
 
 /** The note beside a copy that a reader left on its way: nobody passes it on. */
@@ -47,6 +47,19 @@ export function isCached({ meta }: StoredRecord): boolean {
   return meta !== undefined && meta.length > 0
 }
 
+/** Those of our own records of a key that a search may use: neither expired nor tombstones, and valid still. */
+export function usable(
+  { clock, id }: Pick<NodeContext, 'clock' | 'id'>,
+  key: Uint8Array,
+  kind: RecordKind,
+  held: readonly StoredRecord[],
+): StoredRecord[] {
+  const nowMs = clock.wallNow()
+  return held.filter(({ expiresAtMs, record }) => {
+    return expiresAtMs > nowMs && kind.isTombstone?.(record) !== true && kind.isValid(key, record, id)
+  })
+}
+
 /** The one slot that a record has in its key. */
 export function slotOf(kind: RecordKind, record: Uint8Array): Uint8Array {
   return kind.slot?.(record) ?? NO_SLOT
@@ -55,7 +68,7 @@ export function slotOf(kind: RecordKind, record: Uint8Array): Uint8Array {
 /**
  * Keeps a record if it is the one to keep, given what is held of its key.
  *
- * @param done - why it was not kept, or else until when it is kept
+ * @param done - why it was not kept, or else for how long it is kept, in ms
  * @param failed - the store failed
  */
 export function keepRecord(
@@ -66,7 +79,7 @@ export function keepRecord(
 ): void {
   const { store } = node
   const { key, kind } = offer
-  node.turns.take(turnOf(key, kind), (end) => {
+  const isTaken = node.turns.take(turnOf(key, kind), (end) => {
     const fail = (error: unknown): void => {
       end()
       failed(error)
@@ -91,6 +104,7 @@ export function keepRecord(
     }
     whenReady(() => store.list(key, kind.code), keep, fail)
   })
+  if (!isTaken) done({ code: 'ERR_RATE_LIMITED', text: 'too many records of this key wait for the store' }, 0)
 }
 
 /** The name of the turn in which the records of a key are read and written. */
@@ -128,6 +142,8 @@ function judge(node: NodeContext, offer: RecordToKeep, held: readonly StoredReco
   // What is held for its publisher or by right stays so, whoever caches it too.
   const rivalIsOwn = rival !== undefined && !isCached(rival)
   if (offer.isCached && rivalIsOwn) return { copy: rival, victim: undefined }
+  // A clock that was wrong when it was stored must not keep it alive for ever.
+  const clamped = (atMs: number): number => Math.min(atMs, nowMs + node.config.valueLifetimeMaxMs)
   const expiresAtMs = nowMs + lifetimeOf(node, offer, kept, beyond)
   // A higher sequence number is another record, whose writer decides; all else goes on from what was held.
   const isProlonged = rival !== undefined && (!kind.seq || sameBytes(rival.record, kept))
@@ -138,7 +154,7 @@ function judge(node: NodeContext, offer: RecordToKeep, held: readonly StoredReco
     record: kept,
     storedAtMs: nowMs,
     // Whoever stores the same again may prolong its life, never shorten it.
-    expiresAtMs: isProlonged ? Math.max(rival.expiresAtMs, expiresAtMs) : expiresAtMs,
+    expiresAtMs: isProlonged ? Math.max(clamped(rival.expiresAtMs), expiresAtMs) : expiresAtMs,
     // Else a flooder could take over others' records by repeating them.
     source: isProlonged ? rival.source : offer.source,
     ...(offer.isCached && { meta: CACHED }),

@@ -10,6 +10,11 @@ import { storeOne } from './store-at.js'
 /** How many STOREs one holder gets at once: over a path of 20 ms that stays within what it takes from one host. */
 const STORES_AT_ONCE = 4
 
+/** So many STOREs in a row without an answer, and the holder gets no more. */
+const SILENT_STORES_MAX = 4
+
+const SECOND_MS = 1000
+
 /** A record to be delivered. */
 export interface Parcel {
   readonly key: NodeId
@@ -33,7 +38,7 @@ export interface DeliveryEvents {
 /**
  * Stores many records at one holder: the tokens of 32 keys in one request (TOKENS), then a STORE for each.
  *
- * @param parcels - of whatever kinds; `settled` is called for each that the holder did not have already
+ * @param parcels - of whatever kinds; `settled` is called for each that is sent or could not be
  * @returns cancels it
  */
 export function deliver(
@@ -44,7 +49,11 @@ export function deliver(
 ): () => void {
   const batches = batchesOf(parcels)
   const running = new Running()
+  let silentStores = 0
   const nextBatch = (): void => {
+    if (silentStores >= SILENT_STORES_MAX) {
+      giveUp(new DhtError('ERR_TIMEOUT', 'the holder answers no more'), batches.splice(0).flat())
+    }
     const batch = batches.shift()
     if (batch) askTokens(batch)
     else events.done()
@@ -79,40 +88,26 @@ export function deliver(
     )
   }
   const store = (batch: readonly Parcel[], tokens: readonly KeyToken[]): void => {
-    let open = 0
-    let at = 0
-    let isFilling = false
-    const proceed = (): void => {
-      if (isFilling) return
-      isFilling = true
-      while (open < STORES_AT_ONCE && at < batch.length) {
-        const parcel = batch[at] as Parcel
-        const { token, heldSeq } = tokens[at] as KeyToken
-        at++
-        if (parcel.lifetimeMs() < 1000 || (!events.evenIfHeld && isHeld(parcel, heldSeq))) continue
-        open++
-        running.begin((ended) =>
-          storeOne(
-            node,
-            { ...parcel, lifetimeMs: parcel.lifetimeMs() },
-            { contact: holder, token, record: parcel.record },
-            events.sent,
-            (error) => {
-              ended()
-              open--
-              events.settled(parcel, error)
-              proceed()
-            },
-          ),
-        )
+    const wanted = batch
+      .map((parcel, i) => ({ parcel, ...(tokens[i] as KeyToken) }))
+      .filter(({ parcel, heldSeq }) => events.evenIfHeld || !isHeld(parcel, heldSeq))
+    const storeParcel = ({ parcel, token }: { parcel: Parcel; token: Uint8Array }, ended: () => void): (() => void) => {
+      const lifetimeMs = parcel.lifetimeMs()
+      // What ended while it waited would live on if it was sent now.
+      const isLeftOut = lifetimeMs < SECOND_MS || silentStores >= SILENT_STORES_MAX
+      if (isLeftOut) {
+        if (lifetimeMs >= SECOND_MS) events.settled(parcel, new DhtError('ERR_TIMEOUT', 'the holder answers no more'))
+        ended()
+        return () => {}
       }
-      isFilling = false
-      if (open === 0 && at === batch.length) {
-        at++
-        nextBatch()
-      }
+      const target = { contact: holder, token, record: parcel.record }
+      return storeOne(node, { ...parcel, lifetimeMs }, target, events.sent, (error) => {
+        silentStores = error?.code === 'ERR_TIMEOUT' ? silentStores + 1 : 0
+        events.settled(parcel, error)
+        ended()
+      })
     }
-    proceed()
+    running.each(wanted, STORES_AT_ONCE, storeParcel, nextBatch)
   }
   nextBatch()
   return () => running.cancelAll()

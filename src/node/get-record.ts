@@ -1,15 +1,14 @@
-import { DhtError } from '../errors.js'
 import type { Contact, NodeId } from '../keyspace/index.js'
 import { compareDistance } from '../keyspace/index.js'
-import type { LookupOutcome } from '../lookup/index.js'
 import type { RecordKind } from '../records/index.js'
 import type { StoredRecord } from '../storage/index.js'
 import { whenReady } from '../storage/index.js'
-import type { Costs, ReceivedRecord } from './lookups.js'
+import { usable } from './copies.js'
+import type { ReceivedRecord } from './lookups.js'
 import { lookUpRecords, ONE_RECORD } from './lookups.js'
 import type { NodeContext } from './node-context.js'
-import type { Done } from './nodes.js'
-import { refuse } from './nodes.js'
+import type { Costs, Done } from './outcome.js'
+import { inconclusive, refuse } from './outcome.js'
 import { storeOne } from './store-at.js'
 
 /** What a search came to. */
@@ -34,8 +33,7 @@ export function getRecord(node: NodeContext, key: NodeId, kind: RecordKind, done
   }
   const fromStore = (held: readonly StoredRecord[]): void => {
     if (!isOpen) return
-    const nowMs = node.clock.wallNow()
-    const own = held.find(({ expiresAtMs, record }) => expiresAtMs > nowMs && kind.isValid(key, record, node.id))
+    const [own] = usable(node, key, kind, held)
     if (own) done(undefined, { record: own.record, hops: 0, messages: 0, elapsedMs: 0 })
     else fromNetwork()
   }
@@ -84,9 +82,4 @@ function cacheAt(
     node.counters.passedOn++
   }
   storeOne(node, storing, { contact, token, record }, sent, IGNORE)
-}
-
-/** The reason why nothing can be said: too few answers. */
-export function inconclusive(outcome: Pick<LookupOutcome, 'answered'>): DhtError {
-  return new DhtError('ERR_TIMEOUT', `only ${outcome.answered} nodes answered, too few of the nearest to tell`)
 }

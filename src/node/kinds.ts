@@ -1,8 +1,8 @@
 import type { NodeId } from '../keyspace/index.js'
 import type { RecordKind, StoreContext } from '../records/index.js'
+import { SEQ_MAX } from '../records/index.js'
 
 const SLOT_BYTES_MAX = 255
-const SEQ_MAX = 2n ** 64n - 1n
 
 /** The kinds by their code, each made safe: what an application's own throws must not end the node. */
 export function kindsByCode(kinds: readonly RecordKind[]): ReadonlyMap<number, RecordKind> {

@@ -7,16 +7,7 @@ import type { RecordKind } from '../records/index.js'
 import { FIND_NODE, FIND_VALUE } from '../wire/index.js'
 import { worthAsking } from './contact-filter.js'
 import type { NodeContext } from './node-context.js'
-
-/** What an operation cost. */
-export interface Costs {
-  /** Steps from the routing table to the nearest node or to the holder; 0 when nobody had to be asked. */
-  readonly hops: number
-  /** Request datagrams sent, resent ones included. */
-  readonly messages: number
-  /** From the call to its end. */
-  readonly elapsedMs: number
-}
+import type { Costs } from './outcome.js'
 
 /** Contacts of one reply that are considered, as multiples of k: an honest reply names k. */
 const TAKE_PER_REPLY = 2
@@ -75,7 +66,7 @@ export interface RecordRequest {
 }
 
 /** What a value lookup reports while it runs. */
-export interface ValueLookupEvents {
+export interface RecordLookupEvents {
   /** A contact answered. `end` ends the lookup with this answer and tells what it cost. */
   answer(contact: Contact, answer: RecordAnswer, end: () => Costs): void
   done(outcome: LookupOutcome): void
@@ -97,7 +88,7 @@ export function lookUpRecords(
   key: NodeId,
   kind: RecordKind,
   request: (contact: Contact) => RecordRequest,
-  events: ValueLookupEvents,
+  events: RecordLookupEvents,
 ): LookupRun {
   const lookup = createLookup(node, key, nearestSeeds(node, key))
   const query: Query = (contact, queryEvents, run) => {

@@ -1,11 +1,9 @@
 import { DhtError } from '../errors.js'
 import type { Contact, NodeId } from '../keyspace/index.js'
-import type { Costs } from './lookups.js'
 import { lookUpNodes } from './lookups.js'
 import type { NodeContext } from './node-context.js'
-
-/** Ends an operation: with an error, or with its result. */
-export type Done<T> = (error: DhtError | undefined, result: T | undefined) => void
+import type { Costs, Done } from './outcome.js'
+import { refuse } from './outcome.js'
 
 /** Nodes that were found. */
 export interface FoundNodes extends Costs {
@@ -25,10 +23,4 @@ export function findNodes(node: NodeContext, target: NodeId, done: Done<FoundNod
     else done(undefined, { closest, hops, messages, elapsedMs })
   })
   return run.stop
-}
-
-/** Ends an operation that has nobody to ask. */
-export function refuse<T>(done: Done<T>): () => void {
-  done(new DhtError('ERR_NO_CONTACTS', 'the routing table is empty: there is nobody to ask'), undefined)
-  return () => {}
 }

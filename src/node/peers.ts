@@ -4,10 +4,9 @@ import type { RecordKind } from '../records/index.js'
 import { readPeer } from '../records/index.js'
 import { ADDRESS_KIND_IPV4, ADDRESS_KIND_IPV6 } from '../wire/index.js'
 import { isWithinReachOf } from './contact-filter.js'
-import { inconclusive } from './get-record.js'
 import type { NodeContext } from './node-context.js'
-import type { Done } from './nodes.js'
-import { refuse } from './nodes.js'
+import type { Done } from './outcome.js'
+import { inconclusive, refuse } from './outcome.js'
 import type { Search } from './search-all.js'
 import { searchAll } from './search-all.js'
 
@@ -45,6 +44,7 @@ export function locatePeers(node: NodeContext, topic: NodeId, kind: RecordKind, 
     found(record, holder) {
       const peer = peerOf(node.transport, record, holder)
       if (peer) events.found(peer)
+      return peer !== undefined
     },
     wantsMore: () => events.wantsMore(),
     done({ best, outcome }) {

@@ -15,19 +15,18 @@ const log = debug('xorbit:republish')
 /** What is due within this share of its lifetime goes with what is due now: one sweep instead of many. */
 const GATHERED_SHARE = 1 / 8
 
-/** Kinds with one record a key. */
-const NO_SLOT = new Uint8Array(0)
-
 /** How soon what nobody stored is tried again, as a share of the lifetime. */
 const RETRY_SHARE = 1 / 16
 
 /** What the application published, and this node keeps alive. */
-interface Publication {
+interface KeptAlive {
   readonly key: NodeId
   readonly kind: RecordKind
   record: Uint8Array
   lifetimeMs: number
   dueAtMs: number
+  /** Whether it is part of a sweep. */
+  isUnderWay: boolean
 }
 
 /** What became of one publication in a sweep. */
@@ -36,7 +35,10 @@ interface Outcome {
   settled: number
   stored: number
   superseded: number
+  /** Why it was not stored, apart from records that win. */
   error: DhtError | undefined
+  /** The refusal because of one that wins. */
+  rival: DhtError | undefined
 }
 
 /** What {@link Publications} reports. */
@@ -52,11 +54,10 @@ export interface PublicationEvents {
 export class Publications {
   readonly #node: NodeContext
   readonly #events: PublicationEvents
-  readonly #publications = new Map<string, Publication>()
+  readonly #publications = new Map<string, KeptAlive>()
   readonly #running = new Running()
   #cancelTimer = (): void => {}
   #timerAtMs = Number.POSITIVE_INFINITY
-  #isSweeping = false
   #isStopped = false
 
   constructor(node: NodeContext, events: PublicationEvents) {
@@ -73,10 +74,13 @@ export class Publications {
   add(key: NodeId, kind: RecordKind, record: Uint8Array, lifetimeMs: number): void {
     // The node may have closed in the turn in which it was stored.
     if (this.#isStopped) return
-    const name = nameOf(key, kind, slotOf(kind, record))
+    const name = nameOf(key, kind, record)
+    const known = this.#publications.get(name)?.record
+    // The later of two calls may have been done first.
+    if (known && kind.seq && kind.seq(known) > kind.seq(record)) return
     this.#publications.delete(name)
     const dueAtMs = this.#node.clock.now() + this.#delayMs(lifetimeMs)
-    this.#publications.set(name, { key, kind, record, lifetimeMs, dueAtMs })
+    this.#publications.set(name, { key, kind, record, lifetimeMs, dueAtMs, isUnderWay: false })
     // The oldest leave: a program that publishes for ever must not grow for ever.
     for (const oldest of this.#publications.keys()) {
       if (this.#publications.size <= this.#node.config.publicationsMax) break
@@ -87,12 +91,12 @@ export class Publications {
 
   /** The record of a key that is kept alive, of a kind with one record a key. */
   get(key: NodeId, kind: RecordKind): Uint8Array | undefined {
-    return this.#publications.get(nameOf(key, kind, NO_SLOT))?.record
+    return this.#publications.get(nameOf(key, kind))?.record
   }
 
-  /** Stops keeping alive what was published under a key, of a kind with one record a key. */
-  delete(key: NodeId, kind: RecordKind): void {
-    this.#publications.delete(nameOf(key, kind, NO_SLOT))
+  /** Stops keeping alive the record of a key, kind and slot. */
+  delete(key: NodeId, kind: RecordKind, record: Uint8Array): void {
+    this.#publications.delete(nameOf(key, kind, record))
   }
 
   /** The same of whatever kind and slot; false when there was nothing. */
@@ -117,7 +121,7 @@ export class Publications {
   }
 
   #schedule(atMs: number): void {
-    if (atMs >= this.#timerAtMs || this.#isSweeping) return
+    if (atMs >= this.#timerAtMs) return
     this.#cancelTimer()
     this.#timerAtMs = atMs
     this.#cancelTimer = this.#node.clock.after(atMs - this.#node.clock.now(), () => {
@@ -128,21 +132,28 @@ export class Publications {
 
   #scheduleNext(): void {
     let nextAtMs = Number.POSITIVE_INFINITY
-    for (const { dueAtMs } of this.#publications.values()) nextAtMs = Math.min(nextAtMs, dueAtMs)
+    for (const { dueAtMs, isUnderWay } of this.#publications.values()) {
+      if (!isUnderWay) nextAtMs = Math.min(nextAtMs, dueAtMs)
+    }
     if (nextAtMs < Number.POSITIVE_INFINITY) this.#schedule(nextAtMs)
   }
 
   #republish(): void {
     const nowMs = this.#node.clock.now()
-    const outcomes = new Map<Parcel, { readonly publication: Publication; readonly outcome: Outcome }>()
+    const outcomes = new Map<Parcel, { readonly publication: KeptAlive; readonly outcome: Outcome }>()
     for (const publication of this.#publications.values()) {
       const { key, kind, record, lifetimeMs, dueAtMs } = publication
-      if (dueAtMs > nowMs + lifetimeMs * GATHERED_SHARE) continue
+      if (publication.isUnderWay || dueAtMs > nowMs + lifetimeMs * GATHERED_SHARE) continue
+      publication.isUnderWay = true
       const parcel = { key, kind, record, lifetimeMs: () => lifetimeMs }
-      outcomes.set(parcel, { publication, outcome: { settled: 0, stored: 0, superseded: 0, error: undefined } })
+      outcomes.set(parcel, {
+        publication,
+        outcome: { settled: 0, stored: 0, superseded: 0, error: undefined, rival: undefined },
+      })
     }
     log('%d records to store again', outcomes.size)
-    this.#isSweeping = true
+    // One slow holder keeps a sweep waiting, but not what falls due meanwhile.
+    this.#scheduleNext()
     this.#running.begin((ended) =>
       sweep(this.#node, [...outcomes.keys()], {
         sent: () => {
@@ -152,7 +163,6 @@ export class Publications {
         done: (lookups) => {
           ended()
           log('stored again with %d lookups', lookups)
-          this.#isSweeping = false
           for (const { publication, outcome } of outcomes.values()) this.#settle(publication, outcome)
           this.#scheduleNext()
         },
@@ -160,9 +170,10 @@ export class Publications {
     )
   }
 
-  #settle(publication: Publication, { error, settled, stored, superseded }: Outcome): void {
+  #settle(publication: KeptAlive, { error, rival, settled, stored, superseded }: Outcome): void {
     const { key, kind, lifetimeMs, record } = publication
-    const name = nameOf(key, kind, slotOf(kind, record))
+    const name = nameOf(key, kind, record)
+    publication.isUnderWay = false
     // It may have been replaced or forgotten meanwhile.
     if (this.#publications.get(name) !== publication) return
     const nowMs = this.#node.clock.now()
@@ -170,12 +181,12 @@ export class Publications {
     // More than one liar's word: most of the holders have another record that wins.
     if (superseded > settled / 2) {
       this.#publications.delete(name)
-      this.#events.failed(key, error as DhtError)
+      this.#events.failed(key, rival as DhtError)
     } else if (stored > 0) {
       publication.dueAtMs = nowMs + this.#delayMs(lifetimeMs)
     } else {
       publication.dueAtMs = nowMs + lifetimeMs * RETRY_SHARE
-      this.#events.failed(key, error ?? new DhtError('ERR_NO_CONTACTS', 'no holder was found'))
+      this.#events.failed(key, error ?? new DhtError('ERR_TIMEOUT', 'too few nodes answered to find its holders'))
     }
   }
 }
@@ -187,11 +198,15 @@ function note(outcome: Outcome | undefined, error: DhtError | undefined): void {
     outcome.stored++
     return
   }
-  const isSuperseded = error.code === 'ERR_SEQ_TOO_LOW' || error.code === 'ERR_SEQ_CONFLICT'
-  if (isSuperseded) outcome.superseded++
-  if (isSuperseded || !outcome.error) outcome.error = error
+  if (error.code === 'ERR_SEQ_TOO_LOW' || error.code === 'ERR_SEQ_CONFLICT') {
+    outcome.superseded++
+    outcome.rival ??= error
+  } else {
+    outcome.error ??= error
+  }
 }
 
-function nameOf(key: NodeId, kind: RecordKind, slot: Uint8Array): string {
-  return String.fromCharCode(kind.code) + mapKey(key) + mapKey(slot)
+/** @param record - needed where a key has several */
+function nameOf(key: NodeId, kind: RecordKind, record?: Uint8Array): string {
+  return String.fromCharCode(kind.code) + mapKey(key) + (record ? mapKey(slotOf(kind, record)) : '')
 }

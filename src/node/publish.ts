@@ -5,25 +5,24 @@ import { mapKey, sameBytes } from '../keyspace/index.js'
 import type { LookupOutcome } from '../lookup/index.js'
 import type { KeyPair } from '../platform/signatures.js'
 import type { RecordKind } from '../records/index.js'
-import { encodeMutable, mutableKey } from '../records/index.js'
+import { encodeMutable, mutableKey, SEQ_MAX } from '../records/index.js'
 import type { StoredRecord } from '../storage/index.js'
 import { whenReady } from '../storage/index.js'
+import { usable } from './copies.js'
 import { askRecords, lookUpRecords, ONE_RECORD } from './lookups.js'
 import type { NodeContext } from './node-context.js'
-import type { Done } from './nodes.js'
-import { refuse } from './nodes.js'
+import type { Done } from './outcome.js'
+import { refuse } from './outcome.js'
 import type { StoredAt } from './put-record.js'
 import { finish } from './put-record.js'
 import type { StoreReply, StoreTarget } from './store-at.js'
 import { dropOwnCopy, keepOwnCopy, storeAt } from './store-at.js'
 
-const SEQ_MAX = 2n ** 64n - 1n
-
 /** Refusals that mean that a holder has another record. */
 const CONTESTED: readonly DhtErrorCode[] = ['ERR_SEQ_TOO_LOW', 'ERR_SEQ_CONFLICT', 'ERR_CAS_MISMATCH']
 
 /** A value that is to be published. */
-export interface Publication {
+export interface ValueToPublish {
   readonly keys: KeyPair
   readonly value: Uint8Array
   readonly salt: Uint8Array
@@ -51,7 +50,7 @@ export interface Published extends StoredAt {
 export function publish(
   node: NodeContext,
   kind: RecordKind,
-  publication: Publication,
+  publication: ValueToPublish,
   lastSeq: bigint | undefined,
   done: Done<Published>,
 ): () => void {
@@ -72,7 +71,7 @@ interface Storing {
 class Publishing {
   readonly #node: NodeContext
   readonly #kind: RecordKind
-  readonly #publication: Publication
+  readonly #publication: ValueToPublish
   readonly #key: NodeId
   readonly #lastSeq: bigint
   readonly #done: Done<Published>
@@ -91,7 +90,7 @@ class Publishing {
   constructor(
     node: NodeContext,
     kind: RecordKind,
-    publication: Publication,
+    publication: ValueToPublish,
     lastSeq: bigint | undefined,
     done: Done<Published>,
   ) {
@@ -105,14 +104,11 @@ class Publishing {
   }
 
   start(): void {
-    const { clock, id, store } = this.#node
+    const { store } = this.#node
     whenReady(
       () => store.list(this.#key, this.#kind.code),
       (held) => {
-        const nowMs = clock.wallNow()
-        this.#own = held.find(({ record, expiresAtMs }) => {
-          return expiresAtMs > nowMs && this.#kind.isValid(this.#key, record, id)
-        })
+        this.#own = usable(this.#node, this.#key, this.#kind, held)[0]
         if (this.#own) this.#learn(this.#own.record)
         this.#lookUp()
       },

@@ -2,12 +2,10 @@ import { DhtError } from '../errors.js'
 import type { Contact } from '../keyspace/index.js'
 import { mapKey } from '../keyspace/index.js'
 import type { LookupOutcome } from '../lookup/index.js'
-import { inconclusive } from './get-record.js'
-import type { Costs } from './lookups.js'
 import { lookUpRecords, TOKENS_ONLY } from './lookups.js'
 import type { NodeContext } from './node-context.js'
-import type { Done } from './nodes.js'
-import { refuse } from './nodes.js'
+import type { Costs, Done } from './outcome.js'
+import { inconclusive, refuse } from './outcome.js'
 import type { RecordToStore, StoreReply } from './store-at.js'
 import { keepOwnCopy, storeAt } from './store-at.js'
 
@@ -15,6 +13,14 @@ import { keepOwnCopy, storeAt } from './store-at.js'
 export interface StoredAt extends Costs {
   /** Who stored it, nearest to the key first: at least one. */
   readonly storedAt: Contact[]
+  /** Who did not, and why. */
+  readonly refused: Refused[]
+}
+
+/** A holder that did not store a record. */
+export interface Refused extends Contact {
+  /** Its refusal, or that it did not answer. */
+  readonly error: DhtError
 }
 
 /** What each holder is to get: the same record, or one that is made for it. */
@@ -82,9 +88,14 @@ export function finish(
   costs: Costs,
   done: Done<StoredAt>,
 ): void {
-  const storedAt = replies.filter(({ error }) => error === undefined).map(({ contact }) => contact)
-  const cause = replies.find(({ error }) => error)?.error
-  if (storedAt.length > 0) done(undefined, { storedAt, ...costs })
+  const storedAt: Contact[] = []
+  const refused: Refused[] = []
+  for (const { contact, error } of replies) {
+    if (error) refused.push({ ...contact, error })
+    else storedAt.push(contact)
+  }
+  const cause = refused[0]?.error
+  if (storedAt.length > 0) done(undefined, { storedAt, refused, ...costs })
   else if (outcome.closest.length === 0) done(inconclusive(outcome), undefined)
   else done(new DhtError('ERR_NOT_STORED', 'no node stored the record', { cause }), undefined)
 }

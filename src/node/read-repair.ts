@@ -1,9 +1,9 @@
-import type { DhtError } from '../errors.js'
 import type { NodeId } from '../keyspace/index.js'
 import { mapKey, sameBytes } from '../keyspace/index.js'
 import type { RecordKind } from '../records/index.js'
 import type { ReceivedRecord } from './lookups.js'
 import type { NodeContext } from './node-context.js'
+import { Running } from './running.js'
 import type { Holder, SearchResult } from './search-all.js'
 import type { RecordToStore, StoreTarget } from './store-at.js'
 import { storeOne } from './store-at.js'
@@ -30,17 +30,18 @@ export function repairLagging(
     const holder = holders.get(mapKey(contact.id))
     // Who has more than it sent may have this too.
     if (!holder || holder.recordsLeft > 0) continue
+    let room = kind.slotsPerKeyMax - holder.records.size
     for (const [slot, found] of best) {
       if (found.lifetimeMs < 1000 || !lags(kind, holder, slot, found)) continue
+      // A full one would have to evict another for each, and would lack that the next time.
+      if (!holder.records.has(slot) && kind.slotsPerKeyMax > 1 && room-- <= 0) continue
       const { record, lifetimeMs } = found
       queue.push({ storing: { key, kind, lifetimeMs }, target: { contact, token: holder.token, record } })
     }
   }
-  const next = (error?: DhtError): void => {
-    const one = error?.code === 'ERR_CLOSED' ? undefined : queue.shift()
-    if (one) storeOne(node, one.storing, one.target, sent, next)
-  }
-  for (let i = 0; i < STORES_AT_ONCE; i++) next()
+  new Running().each(queue, STORES_AT_ONCE, ({ storing, target }, ended) =>
+    storeOne(node, storing, target, sent, ended),
+  )
 }
 
 /** Whether a holder has less than what was found. */

@@ -1,5 +1,5 @@
 import type { NodeId } from '../keyspace/index.js'
-import { sameBytes } from '../keyspace/index.js'
+import { mapKey, sameBytes } from '../keyspace/index.js'
 import type { RecordKind } from '../records/index.js'
 import type { IncomingRequest, Reply } from '../rpc/index.js'
 import type { StoredRecord } from '../storage/index.js'
@@ -181,19 +181,22 @@ export function issueTokens(
   const kind = node.kinds.get(params.kind)
   const fitting = Math.floor((request.roomBytes - TOKENS_FIXED_BYTES) / KEY_TOKEN_BYTES)
   const keys = params.keys.slice(0, Math.max(0, fitting))
-  const issued: KeyToken[] = []
-  let open = keys.length
   const nowMs = node.clock.wallNow()
+  const answers = new Map<string, KeyToken>()
+  // Each key once: a full topic takes a while to look through.
+  const distinct = [...new Map(keys.map((key) => [mapKey(key), key])).entries()]
+  let open = distinct.length
+  const finish = (): void => reply.result({ tokens: keys.map((key) => answers.get(mapKey(key)) as KeyToken) })
   const failed = (): void => reply.error('ERR_REMOTE', STORE_FAILED)
-  if (open === 0) reply.result({ tokens: [] })
-  keys.forEach((key, i) => {
+  if (open === 0) finish()
+  for (const [name, key] of distinct) {
     const answer = (stored: readonly StoredRecord[]): void => {
       const token = tokens.issue(request.from.address, key)
       // Whoever asks for many tokens passes records on: a cached copy is no reason to leave one out.
       const held = kind ? aliveOf(kind, stored, nowMs).filter((one) => !isCached(one)) : []
-      issued[i] = { token, heldSeq: heldSeqOf(kind, held) }
-      if (--open === 0) reply.result({ tokens: issued })
+      answers.set(name, { token, heldSeq: heldSeqOf(kind, held) })
+      if (--open === 0) finish()
     }
     whenReady(() => (kind ? node.store.list(key, kind.code) : []), answer, failed)
-  })
+  }
 }

@@ -12,18 +12,8 @@ const REGIONS_AT_ONCE = 3
  * @param regions - numbers of leading bits that the ids of a region share with ours
  */
 export function lookUpRegions(node: NodeContext, regions: readonly number[], running: Running): void {
-  const left = [...regions]
-  const next = (): void => {
-    const region = left.shift()
-    if (region === undefined) return
-    running.begin((ended) => {
-      const target = idInRegion(node.id, region, node.randomBytes(node.id.length))
-      const run = lookUpNodes(node, target, () => {
-        ended()
-        next()
-      })
-      return run.stop
-    })
-  }
-  for (let i = 0; i < REGIONS_AT_ONCE; i++) next()
+  running.each(regions, REGIONS_AT_ONCE, (region, ended) => {
+    const target = idInRegion(node.id, region, node.randomBytes(node.id.length))
+    return lookUpNodes(node, target, ended).stop
+  })
 }

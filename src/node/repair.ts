@@ -94,19 +94,22 @@ export class Repair {
     if (due.length === 0) return
     log('%d of %d records to repair', due.length, records.length)
     const stored = new Map(due.map((record) => [this.#parcelOf(record), record]))
+    const taken = new Set<Parcel>()
     this.#running.begin((ended) =>
       sweep(this.#node, [...stored.keys()], {
         sent: () => {
           this.#node.counters.passedOn++
         },
-        settled: () => {},
+        settled(parcel, error) {
+          if (!error) taken.add(parcel)
+        },
         done: (lookups) => {
           ended()
-          log('%d records repaired with %d lookups', due.length, lookups)
+          log('%d of %d records repaired with %d lookups', taken.size, due.length, lookups)
+          for (const parcel of taken) this.#markHeardOf(stored.get(parcel) as StoredRecord)
         },
       }),
     )
-    for (const record of stored.values()) this.#markHeardOf(record)
   }
 
   /** What we store again counts as heard of: else we would at once be due again. */
@@ -193,10 +196,12 @@ export class Repair {
   }
 
   #parcelOf({ key, kind, record, expiresAtMs }: StoredRecord): Parcel {
-    const { clock, kinds } = this.#node
+    const { clock, config, kinds } = this.#node
     const known = kinds.get(kind)
     if (!known) throw new RangeError(`kind ${kind} is not known`)
-    return { key, kind: known, record, lifetimeMs: () => expiresAtMs - clock.wallNow() }
+    // Clamped: a clock that was wrong when it was stored must not keep it alive for ever.
+    const remainingMs = (): number => Math.min(expiresAtMs - clock.wallNow(), config.valueLifetimeMaxMs)
+    return { key, kind: known, record, lifetimeMs: remainingMs }
   }
 }
 

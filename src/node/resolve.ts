@@ -1,10 +1,8 @@
 import type { NodeId } from '../keyspace/index.js'
 import type { RecordKind } from '../records/index.js'
-import { inconclusive } from './get-record.js'
-import type { Costs } from './lookups.js'
 import type { NodeContext } from './node-context.js'
-import type { Done } from './nodes.js'
-import { refuse } from './nodes.js'
+import type { Costs, Done } from './outcome.js'
+import { inconclusive, refuse } from './outcome.js'
 import { repairLagging } from './read-repair.js'
 import { searchAll } from './search-all.js'
 

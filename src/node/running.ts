@@ -18,6 +18,45 @@ export class Running {
     if (!hasEnded) this.#cancels.add(cancel)
   }
 
+  /**
+   * Does something for each of the items in their order, at most `max` at once.
+   *
+   * @param start - begins it for one and returns its cancel; it calls `ended` when that has ended, maybe at once
+   * @param done - called once, when all have ended; not when they were cancelled
+   */
+  each<T>(
+    items: readonly T[],
+    max: number,
+    start: (item: T, ended: () => void) => () => void,
+    done: () => void = () => {},
+  ): void {
+    let begun = 0
+    let open = 0
+    let isFilling = false
+    let isDone = false
+    const proceed = (): void => {
+      // One that ends at once comes back here: the loop that is under way goes on.
+      if (isFilling) return
+      isFilling = true
+      while (open < max && begun < items.length) {
+        const item = items[begun++] as T
+        open++
+        this.begin((ended) =>
+          start(item, () => {
+            ended()
+            open--
+            proceed()
+          }),
+        )
+      }
+      isFilling = false
+      if (open > 0 || begun < items.length || isDone) return
+      isDone = true
+      done()
+    }
+    proceed()
+  }
+
   /** Waits for a promise; `cancel` is called if all is cancelled meanwhile. */
   during<T>(work: Promise<T>, cancel: () => void): Promise<T> {
     this.#cancels.add(cancel)

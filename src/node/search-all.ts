@@ -4,7 +4,7 @@ import type { LookupOutcome } from '../lookup/index.js'
 import type { RecordKind } from '../records/index.js'
 import type { StoredRecord } from '../storage/index.js'
 import { whenReady } from '../storage/index.js'
-import { slotOf } from './copies.js'
+import { slotOf, usable } from './copies.js'
 import type { ReceivedRecord, RecordAnswer, RecordRequest } from './lookups.js'
 import { askRecords, lookUpRecords } from './lookups.js'
 import type { NodeContext } from './node-context.js'
@@ -50,8 +50,12 @@ export interface SearchResult {
 
 /** What a search reports while it runs. */
 export interface SearchEvents {
-  /** A slot came that was not known before; without a holder, from our own store. */
-  found?(record: Uint8Array, holder: Contact | undefined): void
+  /**
+   * A slot came that was not known before; without a holder, from our own store.
+   *
+   * @returns false when this holder's record is of no use: then the next one of the slot is news again
+   */
+  found?(record: Uint8Array, holder: Contact | undefined): boolean
   /** Whether further pages are wanted now; else {@link Search.resume} goes on with them. */
   wantsMore?(): boolean
   done(result: SearchResult): void
@@ -103,14 +107,13 @@ class AllRecords {
   }
 
   start(): void {
-    const { clock, id, store } = this.#node
+    const { clock, store } = this.#node
     const fromStore = (held: readonly StoredRecord[]): void => {
       if (this.#isOver) return
       const nowMs = clock.wallNow()
+      const own = usable(this.#node, this.#key, this.#kind, held)
       // In no order that others know: else who stops early would always find the same.
-      for (const { record, expiresAtMs } of inOrderOf(randomSeed(this.#node), held)) {
-        if (expiresAtMs <= nowMs || this.#kind.isTombstone?.(record) || !this.#kind.isValid(this.#key, record, id))
-          continue
+      for (const { record, expiresAtMs } of inOrderOf(randomSeed(this.#node), own)) {
         this.#take({ record, lifetimeMs: expiresAtMs - nowMs }, undefined)
       }
       this.#lookUp()
@@ -154,7 +157,9 @@ class AllRecords {
       done: (outcome) => {
         this.#cancels.clear()
         this.#outcome = outcome
-        for (const holder of this.#holders.values()) if (holder.recordsLeft > 0) this.#toPage.push(holder)
+        // Of one record a key there are no pages, whatever a holder says.
+        const holders = this.#kind.slotsPerKeyMax > 1 ? [...this.#holders.values()] : []
+        this.#toPage.push(...holders.filter(({ recordsLeft }) => recordsLeft > 0))
         this.resume()
       },
     })
@@ -235,8 +240,8 @@ class AllRecords {
     const name = mapKey(slotOf(this.#kind, received.record))
     const known = this.#best.get(name)
     if (!known) {
+      if (this.#events.found?.(received.record, holder) === false) return { name, isNew: false }
       this.#best.set(name, received)
-      this.#events.found?.(received.record, holder)
       return { name, isNew: true }
     }
     const record = this.#kind.merge(known.record, received.record)

@@ -1,6 +1,7 @@
 import type { DhtError } from '../errors.js'
-import type { Contact } from '../keyspace/index.js'
+import type { Contact, NodeId } from '../keyspace/index.js'
 import { compareDistance, mapKey } from '../keyspace/index.js'
+import type { LookupOutcome } from '../lookup/index.js'
 import { Coverage } from './coverage.js'
 import type { Parcel } from './deliver.js'
 import { deliver } from './deliver.js'
@@ -32,8 +33,8 @@ export interface SweepEvents {
 
 /**
  * Stores many records, each at the k nodes nearest to its key. Each region of the key space is looked up once, not
- * each key: what a lookup finds are the holders of all keys near by. Then each holder is visited once for all that it
- * is to keep.
+ * each key: what a lookup finds are the holders of all keys near by. Then each holder is visited once for all of some
+ * 2,000 keys that it is to keep.
  *
  * @returns cancels it; what was stored by then stays
  */
@@ -44,85 +45,64 @@ export function sweep(node: NodeContext, parcels: readonly Parcel[], events: Swe
   let lookups = 0
   let failedLookups = 0
   const nextBlock = (): void => {
-    const block = failedLookups < FAILED_LOOKUPS_MAX ? sorted.splice(0, BLOCK_KEYS) : []
+    const block = sorted.splice(0, BLOCK_KEYS)
     if (block.length === 0) events.done(lookups)
-    else cover(block, new Coverage(node.config.k))
+    else cover(block, new Coverage(node.config.k), visit)
   }
-  const cover = (block: readonly Parcel[], coverage: Coverage): void => {
+  /** Looks up what is not known of the regions of the keys, one after the other. */
+  const cover = (block: readonly Parcel[], coverage: Coverage, done: typeof visit): void => {
     let at = 0
     let lookupsForKey = 0
-    let isWaiting = false
-    let isLooping = false
-    let isCovered = false
-    const proceed = (): void => {
-      if (isLooping) return
-      isLooping = true
-      while (!isWaiting && at < block.length) {
-        const { key } = block[at] as Parcel
-        const point = lookupsForKey < LOOKUPS_PER_KEY_MAX ? coverage.missing(key) : undefined
-        if (point === undefined) {
-          at++
-          lookupsForKey = 0
-          continue
-        }
-        lookups++
-        lookupsForKey++
-        isWaiting = true
-        running.begin((ended) => {
-          const run = lookUpNodes(node, point, (outcome) => {
-            ended()
-            const isKnown = outcome.closest.length === node.config.k || outcome.conclusive
-            failedLookups = isKnown ? 0 : failedLookups + 1
-            if (isKnown) coverage.add(point, outcome.closest)
-            else {
-              at = failedLookups < FAILED_LOOKUPS_MAX ? at + 1 : block.length
-              lookupsForKey = 0
-            }
-            isWaiting = false
-            proceed()
-          })
-          return run.stop
+    const next = (): void => {
+      const point = pointToLookUp()
+      if (point === undefined) {
+        done(block, coverage)
+        return
+      }
+      lookups++
+      lookupsForKey++
+      running.begin((ended) => {
+        const run = lookUpNodes(node, point, (outcome) => {
+          ended()
+          learn(point, outcome)
+          next()
         })
-      }
-      isLooping = false
-      if (isWaiting || isCovered || at < block.length) return
-      isCovered = true
-      if (failedLookups < FAILED_LOOKUPS_MAX) visit(block, coverage)
-      else nextBlock()
+        return run.stop
+      })
     }
-    proceed()
+    const pointToLookUp = (): NodeId | undefined => {
+      for (; at < block.length && failedLookups < FAILED_LOOKUPS_MAX; at++, lookupsForKey = 0) {
+        const isLongEnough = lookupsForKey === LOOKUPS_PER_KEY_MAX
+        const point = isLongEnough ? undefined : coverage.missing((block[at] as Parcel).key)
+        if (point) return point
+      }
+      return undefined
+    }
+    const learn = (point: NodeId, { closest, conclusive }: LookupOutcome): void => {
+      if (closest.length === node.config.k || conclusive) {
+        failedLookups = 0
+        coverage.add(point, closest)
+      } else {
+        failedLookups++
+        lookupsForKey = LOOKUPS_PER_KEY_MAX
+      }
+    }
+    next()
   }
+  /** Visits each holder of the block's keys, unless we are cut off: who is known then may be long gone. */
   const visit = (block: readonly Parcel[], coverage: Coverage): void => {
-    const visits = visitsOf(block, coverage)
-    let open = 0
-    let isFilling = false
-    let isOver = false
-    const proceed = (): void => {
-      if (isFilling) return
-      isFilling = true
-      while (open < HOLDERS_AT_ONCE) {
-        const next = visits.shift()
-        if (!next) break
-        open++
-        running.begin((ended) =>
-          deliver(node, next.holder, next.parcels, {
-            evenIfHeld: true,
-            sent: () => events.sent(),
-            settled: (parcel, error) => events.settled(parcel, error),
-            done() {
-              ended()
-              open--
-              proceed()
-            },
-          }),
-        )
-      }
-      isFilling = false
-      if (open > 0 || visits.length > 0 || isOver) return
-      isOver = true
-      nextBlock()
+    if (failedLookups === FAILED_LOOKUPS_MAX) {
+      events.done(lookups)
+      return
     }
-    proceed()
+    const visitOne = ({ holder, parcels: forHolder }: Visit, ended: () => void): (() => void) =>
+      deliver(node, holder, forHolder, {
+        evenIfHeld: true,
+        sent: () => events.sent(),
+        settled: (parcel, error) => events.settled(parcel, error),
+        done: ended,
+      })
+    running.each(visitsOf(block, coverage), HOLDERS_AT_ONCE, visitOne, nextBlock)
   }
   nextBlock()
   return () => running.cancelAll()

@@ -1,3 +1,6 @@
+/** A slow disk must not have a flood wait for it. */
+const WAITING_MAX = 64
+
 type Task = (done: () => void) => void
 
 /**
@@ -8,15 +11,21 @@ export class Turns {
   /** Who waits for each name; a name that is in it is taken. */
   readonly #waiting = new Map<string, Task[]>()
 
-  /** Runs the task when all earlier ones of the name are done, at once where there are none. */
-  take(name: string, task: Task): void {
+  /**
+   * Runs the task when all earlier ones of the name are done, at once where there are none.
+   *
+   * @returns false when too many wait already: it will not run
+   */
+  take(name: string, task: Task): boolean {
     const waiting = this.#waiting.get(name)
+    if (waiting && waiting.length >= WAITING_MAX) return false
     if (waiting) {
       waiting.push(task)
-      return
+    } else {
+      this.#waiting.set(name, [])
+      this.#run(name, task)
     }
-    this.#waiting.set(name, [])
-    this.#run(name, task)
+    return true
   }
 
   #run(name: string, first: Task): void {

@@ -2,7 +2,7 @@
 // counts as 0, so the members of a kind may be asked about any bytes.
 
 /** The highest sequence number: what eight bytes hold. */
-const SEQ_MAX = 0xffff_ffff_ffff_ffffn
+export const SEQ_MAX = 0xffff_ffff_ffff_ffffn
 
 const NETWORK_BYTES = 4
 

@@ -2,6 +2,7 @@ import type { NodeId } from '../keyspace/index.js'
 import { hash, sameBytes } from '../keyspace/index.js'
 import { compareBytes, copy } from './bytes.js'
 import type { RecordKind } from './record-kind.js'
+import { KindCode } from './record-kind.js'
 
 /** The first byte of a record that holds a value as it is. */
 const FORM_PLAIN = 0
@@ -11,7 +12,7 @@ export const VALUE_BYTES_MAX = 880
 
 /** Immutable records: a form byte, then a value whose SHA-256 is the key. */
 export const immutableKind: RecordKind = {
-  code: 0,
+  code: KindCode.immutable,
   name: 'immutable',
   recordBytesMax: 1 + VALUE_BYTES_MAX,
   slotsPerKeyMax: 1,

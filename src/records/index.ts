@@ -1,3 +1,4 @@
+export { SEQ_MAX } from './bytes.js'
 export { encodeImmutable, immutableKind, immutableValue, VALUE_BYTES_MAX } from './immutable.js'
 export type { MutableContent, MutableFields, MutableKindConfig } from './mutable.js'
 export { createMutableKind, encodeMutable, mutableKey, readMutable, SALT_BYTES_MAX } from './mutable.js'

@@ -4,6 +4,7 @@ import type { KeyPair, Signatures } from '../platform/signatures.js'
 import { compareBytes, concat, copy, mustBeSeq, mustBeShort, readU16, readU64, signedPrefix } from './bytes.js'
 import { VALUE_BYTES_MAX } from './immutable.js'
 import type { RecordKind } from './record-kind.js'
+import { KindCode } from './record-kind.js'
 
 // publicKey 32 | signature 64 | body
 // body = salt length u8 | salt | seq u64 | value length u16 | value, numbers big-endian
@@ -95,7 +96,7 @@ export function readMutable(record: Uint8Array): MutableFields {
 export function createMutableKind({ network, signatures }: MutableKindConfig): RecordKind {
   const prefix = signedPrefix(LABEL, network)
   return {
-    code: 1,
+    code: KindCode.mutable,
     name: 'mutable',
     recordBytesMax: SALT_AT + SALT_BYTES_MAX + SEQ_BYTES + VALUE_LENGTH_BYTES + VALUE_BYTES_MAX,
     slotsPerKeyMax: 1,

@@ -14,6 +14,7 @@ import {
   signedPrefix,
 } from './bytes.js'
 import type { RecordKind } from './record-kind.js'
+import { KindCode } from './record-kind.js'
 
 // Sent: publicKey 32 | signature 64 | seq u64 | lifetime u32, in seconds | port u16 | data length u8 | data
 // Kept: what was sent | token length u8 | token | observed address, up to the end
@@ -135,7 +136,7 @@ export function createPeerKind({ network, signatures }: PeerKindConfig): RecordK
   }
 
   return {
-    code: 2,
+    code: KindCode.peer,
     name: 'peer',
     recordBytesMax: DATA_AT + PEER_DATA_BYTES_MAX + 1 + TOKEN_BYTES_MAX + OBSERVED_BYTES_MAX,
     slotsPerKeyMax: 1024,

@@ -3,7 +3,7 @@ import type { DhtErrorCode } from '../../../src/errors.js'
 import type { Contact } from '../../../src/keyspace/index.js'
 import { keyOf } from '../../../src/keyspace/index.js'
 import type { StoredAt } from '../../../src/node/index.js'
-import { Announcement } from '../../../src/node/index.js'
+import { RunningAnnouncement } from '../../../src/node/index.js'
 import { readPeer } from '../../../src/records/index.js'
 import type { StoreParams } from '../../../src/wire/index.js'
 import type { Holder, LabOptions } from './holder-fixture.js'
@@ -17,7 +17,7 @@ async function setUp(options: LabOptions = {}) {
   const holders = (await lab.holdersNear(TOPIC, 4)) as [Holder, Holder, Holder, Holder]
   const failed: DhtErrorCode[] = []
   const peer = { topic: TOPIC, keys: KEYS, port: 4000, data: Uint8Array.of(7), lifetimeMs: LIFETIME_MS }
-  const announcement = new Announcement(lab.node, lab.peer, peer, { failed: ({ code }) => failed.push(code) })
+  const announcement = new RunningAnnouncement(lab.node, lab.peer, peer, { failed: ({ code }) => failed.push(code) })
   const { simulator } = lab
   const start = async () => {
     const { outcome, cancel } = begin<StoredAt>((done) => announcement.start(done))

@@ -32,6 +32,7 @@ async function setUp(key = KEY, { holders: count = 4, ...options }: LabOptions &
       found(record) {
         found.push(record)
         onFound(running)
+        return true
       },
       wantsMore,
       done: (result) => results.push(result),
