@@ -149,7 +149,8 @@ export class Dht implements AsyncDisposable {
 
   /**
    * Announces this node, or whom the keys belong to, under a topic: others find it there with {@link Dht.locate}. The
-   * announcement is renewed by itself, at half of its lifetime, until it is stopped or the node is closed.
+   * announcement is renewed by itself, at half of its lifetime, until it is stopped or the node is closed. A second one
+   * of the same topic and keys takes the place of the first.
    *
    * @param topic - 32 bytes, such as `keyOf('my-app/room/1')`
    * @throws DhtError `ERR_VALUE_TOO_LARGE`, and as {@link Dht.put}; it is not renewed then
@@ -217,7 +218,7 @@ export class Dht implements AsyncDisposable {
   }
 
   /**
-   * Stops storing again what this node put or published under a key. Holders keep it until its lifetime ends.
+   * Stops storing again what this node put, published or stored under a key. Holders keep it until its lifetime ends.
    *
    * @returns whether there was anything
    */
