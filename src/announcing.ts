@@ -14,17 +14,20 @@ export async function announce(
   peer: PeerToAnnounce,
   signal: AbortSignal | undefined,
 ): Promise<Announcement> {
+  const { announcements } = life
   const topic = new Uint8Array(peer.topic)
+  const name = mapKey(peer.topic) + mapKey(peer.keys.publicKey)
   const running = new RunningAnnouncement(life.parts.node, kind, peer, {
     failed: (error) => life.events.emit('republishFailed', { key: new Uint8Array(topic), error }),
   })
-  const name = mapKey(peer.topic) + mapKey(peer.keys.publicKey)
-  const forget = life.onClose(() => running.abandon())
+  // Holders have one record of a peer: from now on this one counts, and nobody renews the one before.
+  announcements.get(name)?.abandon()
+  announcements.set(name, running)
+  const isCurrent = (): boolean => announcements.get(name) === running
   try {
     const { storedAt, refused, ...costs } = await life.run<StoredAt>(signal, (done) => running.start(done))
-    // Holders have one record of a peer: a newer announcement takes the place of the one before.
-    life.announcements.get(name)?.abandon()
-    life.announcements.set(name, running)
+    // Another one may have begun meanwhile, or the node may have closed.
+    if (!isCurrent() || life.isClosed) running.abandon()
     return {
       topic,
       publicKey: new Uint8Array(peer.keys.publicKey),
@@ -34,19 +37,18 @@ export async function announce(
       async stop(options) {
         const { signal: stopSignal } = mustBeCallOptions(options)
         stopSignal?.throwIfAborted()
-        forget()
+        running.abandon()
         // A closed node has stopped already, though without a word; and what a newer one announces stays.
-        const current = life.announcements.get(name)
-        const isReplaced = current !== undefined && current !== running
+        const isReplaced = announcements.has(name) && !isCurrent()
         if (life.isClosed || isReplaced) return { removedAt: [] }
-        life.announcements.delete(name)
+        announcements.delete(name)
         const removedAt = await life.run<Contact[]>(stopSignal, (done) => running.stop((at) => done(undefined, at)))
         return { removedAt: removedAt.map(copyOfContact) }
       },
     }
   } catch (error) {
-    forget()
     running.abandon()
+    if (isCurrent()) announcements.delete(name)
     throw error
   }
 }

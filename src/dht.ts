@@ -150,7 +150,7 @@ export class Dht implements AsyncDisposable {
   /**
    * Announces this node, or whom the keys belong to, under a topic: others find it there with {@link Dht.locate}. The
    * announcement is renewed by itself, at half of its lifetime, until it is stopped or the node is closed. A second one
-   * of the same topic and keys takes the place of the first.
+   * of the same topic and keys takes the place of the first at once.
    *
    * @param topic - 32 bytes, such as `keyOf('my-app/room/1')`
    * @throws DhtError `ERR_VALUE_TOO_LARGE`, and as {@link Dht.put}; it is not renewed then

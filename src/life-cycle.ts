@@ -23,8 +23,6 @@ export class LifeCycle {
   readonly #operations = new Operations()
   /** What is announced now, by topic and public key. */
   readonly announcements: Map<string, RunningAnnouncement> = new Map<string, RunningAnnouncement>()
-  /** What else ends with the node. */
-  readonly #abandons = new Set<() => void>()
   #state: State = 'new'
   #address: Address | undefined
   #flags: number
@@ -95,12 +93,6 @@ export class LifeCycle {
     if (this.#state === 'closed') throw new DhtError('ERR_CLOSED', 'the node is closed')
   }
 
-  /** Calls back when the node closes; returns what takes that back. */
-  onClose(abandon: () => void): () => void {
-    this.#abandons.add(abandon)
-    return () => this.#abandons.delete(abandon)
-  }
-
   async #start(options: CallOptions | undefined): Promise<Started> {
     const { signal } = mustBeCallOptions(options)
     this.mustNotBeClosed()
@@ -148,7 +140,8 @@ export class LifeCycle {
     const { join, node, publications, repair, upkeep } = this.parts
     node.rpc.mute()
     for (const part of [join, upkeep, repair, publications]) part.stop()
-    for (const abandon of this.#abandons) abandon()
+    for (const announcement of this.announcements.values()) announcement.abandon()
+    this.announcements.clear()
     this.#operations.giveUpAll(new DhtError('ERR_CLOSED', 'the node was closed'))
     node.rpc.close()
     const { storage, transport } = this.#config

@@ -307,7 +307,8 @@ function kinds(value: unknown): readonly RecordKind[] {
     text('the name of a record kind', kind.name)
     flag('isRelayed', kind.isRelayed)
     flag('isFirstEnough', kind.isFirstEnough)
-    if (kind.isFirstEnough && kind.slotsPerKeyMax > 1) throw new RangeError('of several records a key none is enough')
+    if (kind.isFirstEnough && kind.slotsPerKeyMax > 1)
+      throw new RangeError(`isFirstEnough of ${kind.name} needs slotsPerKeyMax 1: of several none is enough`)
     if (kind.accept) throw new TypeError("only the protocol's own record kinds are made for one holder each by accept")
     const members = [kind.slot, kind.seq, kind.lifetimeMs, kind.isTombstone]
     if (members.some((member) => member !== undefined && typeof member !== 'function')) {

@@ -50,7 +50,7 @@ function getFromNetwork(node: NodeContext, key: NodeId, kind: RecordKind, done: 
   let nearestWithout: { contact: Contact; token: Uint8Array } | undefined
   const run = lookUpRecords(node, key, kind, () => ONE_RECORD, {
     answer(contact, { records, token }, end) {
-      const [found] = records
+      const found = records.find(({ record }) => kind.isTombstone?.(record) !== true)
       if (found) {
         const costs = end()
         if (nearestWithout) cacheAt(node, key, kind, found, nearestWithout)

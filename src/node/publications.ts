@@ -75,9 +75,7 @@ export class Publications {
     // The node may have closed in the turn in which it was stored.
     if (this.#isStopped) return
     const name = nameOf(key, kind, record)
-    const known = this.#publications.get(name)?.record
-    // The later of two calls may have been done first.
-    if (known && kind.seq && kind.seq(known) > kind.seq(record)) return
+    if (this.#hasNewer(name, kind, record)) return
     this.#publications.delete(name)
     const dueAtMs = this.#node.clock.now() + this.#delayMs(lifetimeMs)
     this.#publications.set(name, { key, kind, record, lifetimeMs, dueAtMs, isUnderWay: false })
@@ -96,7 +94,8 @@ export class Publications {
 
   /** Stops keeping alive the record of a key, kind and slot. */
   delete(key: NodeId, kind: RecordKind, record: Uint8Array): void {
-    this.#publications.delete(nameOf(key, kind, record))
+    const name = nameOf(key, kind, record)
+    if (!this.#hasNewer(name, kind, record)) this.#publications.delete(name)
   }
 
   /** The same of whatever kind and slot; false when there was nothing. */
@@ -113,6 +112,12 @@ export class Publications {
     this.#cancelTimer()
     this.#publications.clear()
     this.#running.cancelAll()
+  }
+
+  /** Of two calls the later one may have been done first. */
+  #hasNewer(name: string, kind: RecordKind, record: Uint8Array): boolean {
+    const known = this.#publications.get(name)?.record
+    return known !== undefined && kind.seq !== undefined && kind.seq(known) > kind.seq(record)
   }
 
   /** A little below half of the lifetime, so that what was published at once does not come back at once. */

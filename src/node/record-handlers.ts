@@ -67,12 +67,17 @@ export function findValue(
       contacts: bytes,
       leftOut: nearest.length - count,
       recordsLeft,
-      ttlsSeconds: chosen.map(({ expiresAtMs }) => Math.floor((expiresAtMs - nowMs) / SECOND_MS)),
+      ttlsSeconds: chosen.map((stored) => ttlSecondsOf(stored, nowMs, node.config.valueLifetimeMaxMs)),
     })
   }
   // Who only wants a token and contacts gets them from a node whose store fails, too.
   const failed = (): void => (params.want === 0 ? answer([]) : reply.error('ERR_REMOTE', STORE_FAILED))
   whenReady(() => (kind ? node.store.list(key, kind.code) : []), answer, failed)
+}
+
+/** Clamped: a clock may have been wrong when it was stored. */
+function ttlSecondsOf({ expiresAtMs }: StoredRecord, nowMs: number, lifetimeMaxMs: number): number {
+  return Math.floor(Math.min(expiresAtMs - nowMs, lifetimeMaxMs) / SECOND_MS)
 }
 
 /** Which of the records go into the answer: as many as were asked for and fit, a fair sample where there are more. */

@@ -117,6 +117,7 @@ export function dropOwnCopy(
 ): void {
   if (before && sameBytes(before.record, record)) return
   const { store, turns } = node
+  // Where too many wait it stays, as any copy that a failed call left somewhere.
   turns.take(turnOf(key, kind), (end) => {
     const restore = (held: readonly StoredRecord[]): void => {
       const own = held.find((stored) => sameBytes(stored.record, record))

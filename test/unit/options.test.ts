@@ -133,6 +133,15 @@ describe('a wrong option is told at once', () => {
     expect(() => createDht(options as never)).toThrow(TypeError)
   })
 
+  test('a kind that has several records a key and says that the first is enough', () => {
+    const options = { transport, records: [{ ...KIND, isFirstEnough: true, slotsPerKeyMax: 2 }] }
+    for (const make of [resolveOptions, createDht]) {
+      expect(() => make(options)).toThrow(RangeError)
+      expect(() => make(options)).toThrow('enough')
+    }
+    expect(() => resolve({ records: [{ ...KIND, isFirstEnough: true }] })).not.toThrow()
+  })
+
   test('a transport that can not carry the longest datagram', () => {
     const short = new Proxy(transport, {
       get(target, property) {

@@ -280,6 +280,42 @@ describe('stop', () => {
     })
   })
 
+  test('of an announcement whose place another one took sends nothing, and the peer stays known', async () => {
+    await simulate('stop of a replaced one', async (simulator) => {
+      const [peer, reader] = (await grow(simulator, 4)) as [Member, Member]
+      const ports = async () => (await locateAll(reader.dht)).map(({ port }) => port)
+      const first = await peer.dht.announce(TOPIC, { port: 1 })
+      await simulator.delay(10 * MINUTE_MS)
+      const second = await peer.dht.announce(TOPIC, { port: 2 })
+      // The first would have been renewed by now, the second not yet.
+      await simulator.delay(25 * MINUTE_MS)
+      expect(await ports()).toEqual([2])
+      const sentBefore = simulator.stats.sent
+      expect(await first.stop()).toEqual({ removedAt: [] })
+      expect(simulator.stats.sent).toBe(sentBefore)
+      expect(await ports()).toEqual([2])
+      await simulator.delay(3 * HOUR_MS)
+      expect(await ports()).toEqual([2])
+      expect((await second.stop()).removedAt).toHaveLength(3)
+      expect(await ports()).toEqual([])
+      await second.stop()
+      await first.stop()
+      await simulator.delay(HOUR_MS)
+      expect(await ports()).toEqual([])
+    })
+  })
+
+  test('of another topic or of other keys is not in the way of this one', async () => {
+    await simulate('stop of others', async (simulator) => {
+      const [peer, reader] = (await grow(simulator, 4)) as [Member, Member]
+      const first = await peer.dht.announce(TOPIC)
+      await peer.dht.announce(keyOf('another topic'))
+      const other = await peer.dht.announce(TOPIC, { keys: generateKeyPair({ seed: bytes(32) }) })
+      expect((await first.stop()).removedAt).toHaveLength(3)
+      expect(await namesOf(reader.dht)).toEqual([nameOf(other)])
+    })
+  })
+
   test('names only the holders that answered', async () => {
     await simulate('stop with dead', async (simulator) => {
       const [peer, ...others] = (await grow(simulator, 5)) as [Member, ...Member[]]

@@ -119,12 +119,12 @@ const recordCalls: Call[] = [
   ...withOptions('publish', { lifetimeMs: [null, '5000', 5000n], republish: NO_FLAGS }, TypeError, publish),
   ...withOptions(
     'publish',
-    { salt: [bytes(SALT_BYTES_MAX + 1)], seq: [-1n, 2n ** 64n], cas: [-1n, 2n ** 64n], lifetimeMs: NO_LIFETIMES },
+    { salt: [bytes(SALT_BYTES_MAX + 1)], seq: [-1n, 0n, 2n ** 64n], cas: [-1n, 2n ** 64n], lifetimeMs: NO_LIFETIMES },
     RangeError,
     publish,
   ),
   ['publish seq as cas', (dht) => publish(dht, { seq: 3n, cas: 3n }), RangeError],
-  ['publish seq below cas', (dht) => publish(dht, { seq: 0n, cas: 3n }), RangeError],
+  ['publish seq below cas', (dht) => publish(dht, { seq: 2n, cas: 3n }), RangeError],
   ...withOptions('resolve', { salt: NO_BYTES_OPTION }, TypeError, (dht, options) => dht.resolve(KEY, options)),
   ...withOptions('resolve', { salt: [bytes(SALT_BYTES_MAX + 1)] }, RangeError, (dht, options) =>
     dht.resolve(KEY, options),

@@ -75,10 +75,21 @@ describe('sequence numbers', () => {
   test('one that is given is taken, and the next one continues from it', async () => {
     await simulate('explicit seq', async (simulator) => {
       const [a, b] = (await grow(simulator, 6)) as [Member, Member]
-      expect((await a.dht.publish(KEYS, bytes(1), { seq: 0n })).seq).toBe(0n)
+      expect((await a.dht.publish(KEYS, bytes(1), { seq: 1n })).seq).toBe(1n)
       expect((await a.dht.publish(KEYS, bytes(2), { seq: 1000n })).seq).toBe(1000n)
       expect((await b.dht.publish(KEYS, bytes(3))).seq).toBe(1001n)
       expect(await a.dht.resolve(KEYS.publicKey)).toMatchObject({ seq: 1001n, value: bytes(3) })
+    })
+  })
+
+  test('0 is a RangeError: in a compare-and-swap it stands for nothing', async () => {
+    await simulate('seq 0', async (simulator) => {
+      const [a] = (await grow(simulator, 3)) as [Member]
+      const publishing = a.dht.publish(KEYS, bytes(1), { seq: 0n })
+      await expect(publishing).rejects.toThrow(RangeError)
+      await expect(publishing).rejects.toThrow('seq must be from 1 to 2^64 - 1')
+      expect(a.dht.stats().publications).toBe(0)
+      expect(await a.dht.resolve(KEYS.publicKey)).toBeUndefined()
     })
   })
 

@@ -199,6 +199,18 @@ describe('what a node stores is stored again by itself', () => {
     })
   })
 
+  test('storeRecord that is told not to ends the renewal of its own slot only', async () => {
+    await simulate('republish ends for one slot', async (simulator) => {
+      const members = await grow(simulator, 4, () => ({ ...RECORDS, valueLifetimeMs: LIFETIME_MS }))
+      const [publisher, reader] = members as [Member, Member]
+      for (const slot of [1, 2, 3]) await publisher.dht.storeRecord(tally, KEY, count(KEY, slot, 1))
+      await publisher.dht.storeRecord(tally, KEY, count(KEY, 2, 2), { republish: false })
+      expect(publisher.dht.stats().publications).toBe(2)
+      await simulator.delay(3 * LIFETIME_MS)
+      expect(countsOf((await reader.dht.findRecords(tally, KEY)).records)).toEqual({ 1: 1, 3: 1 })
+    })
+  })
+
   test('the lifetime of the node is the default, and the one of a call goes before it', async () => {
     await simulate('lifetimes', async (simulator) => {
       const members = await grow(simulator, 3, () => ({ ...RECORDS, valueLifetimeMs: LIFETIME_MS }))

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import type { RecordStore } from '../../../src/index.js'
-import { distance, keyOf, MemoryStore, toHex } from '../../../src/index.js'
+import type { Contact, Dht, RecordStore, Refused } from '../../../src/index.js'
+import { DhtError, distance, generateKeyPair, keyOf, MemoryStore, toHex } from '../../../src/index.js'
 import type { Member } from './network.js'
-import { bytes, failure, grow, idsOf, kill, newcomer, ONE_WAY_MS, simulate } from './network.js'
+import { bytes, contactOf, failure, grow, idsOf, kill, newcomer, ONE_WAY_MS, simulate } from './network.js'
+import { count, tally } from './tally-kind.js'
 
 const NO_ROOM = { bytesMax: 0, recordsMax: 0 }
+const KEY = keyOf('a key')
 const ROUND_TRIP_MS = 2 * ONE_WAY_MS
 
 /** A store whose disk is broken. */
@@ -41,6 +43,28 @@ describe('put and get', () => {
       const expected = members.filter((_, i) => i > 0 && i % 2 === 0)
       expect(idsOf(storedAt)).toEqual(nearestFirst(expected, key))
       for (const { dht } of expected) expect(dht.stats().storage.records).toBe(1)
+    })
+  })
+
+  test.each<[string, (dht: Dht) => Promise<{ storedAt: Contact[]; refused: Refused[] }>]>([
+    ['put', (dht) => dht.put(bytes(100))],
+    ['publish', (dht) => dht.publish(generateKeyPair({ seed: bytes(32) }), bytes(100))],
+    ['storeRecord', (dht) => dht.storeRecord(tally, KEY, count(KEY, 1, 1))],
+    ['announce', (dht) => dht.announce(KEY)],
+  ])('%s says who refused, and why', async (name, store) => {
+    await simulate(`who refused ${name}`, async (simulator) => {
+      const members = await grow(simulator, 6, (i) => {
+        return { records: [tally], ...(i === 2 && { storage: new MemoryStore(NO_ROOM) }) }
+      })
+      const { storedAt, refused } = await store(members[0]!.dht)
+      expect(storedAt).toHaveLength(4)
+      expect(refused).toEqual([{ ...contactOf(members[2]!), error: expect.any(DhtError) }])
+      expect(refused[0]?.error.code).toBe('ERR_STORE_FULL')
+      refused[0]?.id.fill(0)
+      expect(idsOf(members[0]!.dht.contacts())).toContain(toHex(members[2]!.dht.id))
+      kill([members[2]!])
+      const again = await grow(simulator, 3, () => ({ records: [tally] }))
+      expect((await store(again[0]!.dht)).refused).toEqual([])
     })
   })
 

@@ -278,6 +278,16 @@ describe('the lifetime', () => {
     expect(list(constant)).toMatchObject([{ expiresAtMs: NOW_MS + 1_000 + 3 * HOUR_MS }])
   })
 
+  test('that a wrong clock wrote beyond 48 h is cut to 48 h by who stores the same again, and does not grow from then on', () => {
+    const { keep, list, clock, store } = open()
+    const written = { key: KEY, kind: constant.code, slot: NO_BYTES, record: OLD, source: FIRST }
+    store.put({ ...written, storedAtMs: NOW_MS, expiresAtMs: NOW_MS + 9_999 * HOUR_MS })
+    expect(keep(constant, OLD, { lifetimeMs: HOUR_MS }).lifetimeMs).toBe(48 * HOUR_MS)
+    clock.nowMs += 10 * HOUR_MS
+    expect(keep(constant, OLD, { lifetimeMs: HOUR_MS }).lifetimeMs).toBe(38 * HOUR_MS)
+    expect(list(constant)).toMatchObject([{ expiresAtMs: NOW_MS + 48 * HOUR_MS }])
+  })
+
   test("who repeats another one's record is not charged for it", () => {
     const { keep, list } = open()
     keep(constant, OLD)

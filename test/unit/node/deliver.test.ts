@@ -135,13 +135,28 @@ test('a dead holder is given up at its first silence, and all that was left is t
   expect(holder.peer.requests().length).toBeLessThanOrEqual(2)
 })
 
-test('a holder that dies after the tokens costs each record its time-out, and ends all the same', async () => {
-  const { simulator, holder, parcelsOf, start, immutable } = await setUp()
+test('a holder that gives tokens but never answers a STORE is left after four in a row, and the rest is told', async () => {
+  const { simulator, holder, parcelsOf, start, immutable, mutable } = await setUp()
   holder.store = () => undefined
-  const { told } = start(parcelsOf(immutable, 10))
-  await simulator.advance(30_000)
-  expect(countOf(told)).toEqual({ ERR_TIMEOUT: 10 })
-  expect([told.sent, told.done]).toEqual([20, 1])
+  const { told } = start([...parcelsOf(immutable, 70), ...parcelsOf(mutable, 5)])
+  await simulator.advance(60_000)
+  expect(countOf(told)).toEqual({ ERR_TIMEOUT: 75 })
+  // Four at once, and three that began before the fourth of these was silent; each is sent twice.
+  expect(told).toMatchObject({ sent: 14, done: 1 })
+  expect(new Set(holder.stored.map(({ key }) => String(key))).size).toBe(7)
+  expect(holder.tokensAsked).toHaveLength(1)
+})
+
+test('a holder that answers every fourth STORE is not left', async () => {
+  const { simulator, holder, parcelsOf, start, immutable } = await setUp()
+  const parcels = parcelsOf(immutable, 12)
+  const answered = new Set(parcels.filter((_, i) => i % 4 === 0).map(({ key }) => String(key)))
+  holder.store = ({ key, ttlSeconds }) => (answered.has(String(key)) ? { ttlSeconds } : undefined)
+  const { told } = start(parcels)
+  await simulator.advance(60_000)
+  expect(new Set(holder.stored.map(({ key }) => String(key))).size).toBe(12)
+  expect(countOf(told)).toEqual({ ERR_TIMEOUT: 9, taken: 3 })
+  expect(told.done).toBe(1)
 })
 
 test('a refusal is told with its code', async () => {

@@ -59,6 +59,31 @@ test.each([1, 2, 3, 6, 8, 64])(
   },
 )
 
+/** A kind of address that there is none of, one that nobody outside can reach, and port 0. */
+const UNUSABLE = {
+  'of an unknown kind': Uint8Array.of(200, 41, 0, 0, 9, 0x1c, 0xe8),
+  'of a private network': Uint8Array.of(4, 10, 0, 0, 1, 0x1c, 0xe8),
+  'with port 0': Uint8Array.of(4, 41, 0, 0, 9, 0, 0),
+}
+
+test.each(
+  Object.entries(UNUSABLE).flatMap(([what, observed]) => [0, 1, 2].map((liar) => [what, liar, observed] as const)),
+)("an address %s from holder %i hides no peer: another holder's is found, once", async (_what, liar, observed) => {
+  const lab = await openLab({ k: 4 })
+  const holders = await lab.holdersNear(TOPIC, 3)
+  for (const [i, holder] of holders.entries()) {
+    holder.findValue = () => ({ heldSeq: 1n, records: [kept(holder, i === liar ? observed : IPV4)] })
+  }
+  const found: LocatedPeer[] = []
+  const { outcome } = begin<undefined>((done) => {
+    const events = { found: (peer: LocatedPeer) => found.push(peer), wantsMore: () => true, done }
+    return locatePeers(lab.node, TOPIC, lab.peer, events).stop
+  })
+  await lab.simulator.advance(5_000)
+  expect(found).toMatchObject([{ address: '41.0.0.9:7400', publicKey: KEYS.publicKey }])
+  expect(outcome).toMatchObject({ calls: 1, error: undefined })
+})
+
 test('a holder is not believed that saw a peer in a narrower network than its own, nor at port 0', async () => {
   const { found } = await locate([
     Uint8Array.of(4, 127, 0, 0, 1, 1, 1),

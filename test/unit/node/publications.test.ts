@@ -114,6 +114,41 @@ describe('what was published', () => {
     publications.stop()
   })
 
+  test('is not replaced by an older record of its key whose publish ended later', async () => {
+    const { simulator, publications, holders, mutable } = await setUp()
+    publications.add(KEY, mutable, signed(2n).record, LIFETIME_MS)
+    publications.add(KEY, mutable, signed(1n).record, LIFETIME_MS)
+    expect([publications.size, publications.get(KEY, mutable)]).toEqual([1, signed(2n).record])
+    await simulator.advance(LIFETIME_MS)
+    for (const { stored } of holders) {
+      expect(stored.length).toBeGreaterThan(0)
+      for (const { record } of stored) expect(record).toEqual(signed(2n).record)
+    }
+    publications.stop()
+  })
+
+  test('falls due in its own time, though an earlier sweep still waits for a slow holder', async () => {
+    const { simulator, publications, holders, immutable, mutable } = await setUp({ requestTimeoutMs: MINUTE_MS })
+    const { tokens } = holders[0]!
+    let sweptAtMs = 0
+    holders[0]!.tokens = (params) => {
+      if (params.kind === immutable.code) return tokens(params)
+      sweptAtMs = simulator.nowMs
+      return undefined
+    }
+    // Due after 43.75 to 50 s, and after 70 to 80 s: too late to go with the first.
+    publications.add(KEY, mutable, signed(1n).record, 100_000)
+    const { key, record } = encodeImmutable(Uint8Array.of(1))
+    publications.add(key, immutable, record, 160_000)
+    await simulator.advance(85_000)
+    expect(sweptAtMs).toBeGreaterThan(0)
+    // The first is still under way, for a minute.
+    expect(simulator.nowMs).toBeLessThan(sweptAtMs + MINUTE_MS)
+    const later = holders.map(({ stored }) => stored.filter(({ kind }) => kind === immutable.code).length)
+    expect(later).toEqual([1, 1, 1])
+    publications.stop()
+  })
+
   test('is bounded: the oldest is forgotten', async () => {
     const { publications, mutable, immutable } = await setUp({ config: { publicationsMax: 3 } })
     const all = [1, 2, 3, 4].map((i) => encodeImmutable(Uint8Array.of(i)))
@@ -151,6 +186,41 @@ describe('what is not stored again', () => {
     publications.stop()
   })
 
+  test.each<[DhtErrorCode, DhtErrorCode, DhtErrorCode]>([
+    ['ERR_SEQ_TOO_LOW', 'ERR_STORE_FULL', 'ERR_STORE_FULL'],
+    ['ERR_STORE_FULL', 'ERR_TOO_FAR', 'ERR_SEQ_CONFLICT'],
+  ])(
+    'because holders say %s, %s and %s is told with a refusal that is no rival, and tried again: no majority has another',
+    async (...codes) => {
+      const { simulator, publications, holders, failed, mutable } = await setUp()
+      publications.add(KEY, mutable, signed(1n).record, LIFETIME_MS)
+      for (const [i, holder] of holders.entries()) holder.store = () => codes[i]
+      await simulator.advance(LIFETIME_MS / 2)
+      const told = failed.length
+      expect(told).toBeGreaterThanOrEqual(1)
+      for (const { code } of failed) expect(['ERR_STORE_FULL', 'ERR_TOO_FAR']).toContain(code)
+      expect(publications.size).toBe(1)
+      for (const holder of holders) holder.store = ({ ttlSeconds }) => ({ ttlSeconds })
+      for (const holder of holders) holder.stored.length = 0
+      await simulator.advance(LIFETIME_MS / 16 + MINUTE_MS)
+      expect([failed.length, holders.map(({ stored }) => stored.length)]).toEqual([told, [1, 1, 1]])
+      publications.stop()
+    },
+  )
+
+  test('because two of three have another that wins is told with that, whatever the third says', async () => {
+    for (const third of ['stored', 'ERR_STORE_FULL'] as const) {
+      const { simulator, publications, holders, failed, mutable } = await setUp()
+      publications.add(KEY, mutable, signed(1n).record, LIFETIME_MS)
+      // The other refusal is heard first.
+      holders[0]!.store = ({ ttlSeconds }) => (third === 'stored' ? { ttlSeconds } : third)
+      for (const holder of holders.slice(1)) holder.store = () => 'ERR_SEQ_TOO_LOW'
+      await simulator.advance(LIFETIME_MS)
+      expect(failed).toEqual([{ key: KEY, code: 'ERR_SEQ_TOO_LOW' }])
+      expect(publications.size).toBe(0)
+    }
+  })
+
   test.each(['refuses', 'is dead', 'gives no tokens'])(
     'because everybody %s is told, and tried again soon',
     async (how) => {
@@ -179,11 +249,11 @@ describe('what is not stored again', () => {
     },
   )
 
-  test('because there is nobody in the table is ERR_NO_CONTACTS', async () => {
+  test('because a sweep finds nobody is ERR_TIMEOUT', async () => {
     const { simulator, publications, failed, mutable } = await setUp({ holders: 0 })
     publications.add(KEY, mutable, signed(1n).record, LIFETIME_MS)
     await simulator.advance(LIFETIME_MS / 2)
-    expect(failed).toMatchObject([{ code: 'ERR_NO_CONTACTS' }])
+    expect(failed).toMatchObject([{ code: 'ERR_TIMEOUT' }])
     publications.stop()
   })
 })

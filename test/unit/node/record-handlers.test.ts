@@ -5,7 +5,7 @@ import { encodeCursor } from '../../../src/node/samples.js'
 import { systemSignatures } from '../../../src/platform/system.js'
 import { encodeImmutable, encodePeer } from '../../../src/records/index.js'
 import type { FindValueParams, FindValueResult, StoreParams, TokensResult } from '../../../src/wire/index.js'
-import { errorCode, FIND_VALUE, STORE, TOKENS } from '../../../src/wire/index.js'
+import { errorCode, errorNumber, FIND_VALUE, STORE, TOKENS } from '../../../src/wire/index.js'
 import { tally } from '../dht/tally-kind.js'
 import type { RawPeer } from '../rpc/raw-peer.js'
 import { exchange } from '../rpc/raw-peer.js'
@@ -94,6 +94,23 @@ describe('TOKENS', () => {
     expect((await tokens(keys)).tokens).toHaveLength(32)
     const [one] = (await tokens(keys.slice(0, 1))).tokens
     expect(one).toBeDefined()
+  })
+
+  test('for one key 32 times reads the store once, and gives 32 tokens', async () => {
+    const inner = laterStore()
+    let lists = 0
+    const list: typeof inner.list = (...args) => {
+      lists++
+      return inner.list(...args)
+    }
+    const { tokens, find } = await setUp({ storage: storeWith(inner, { list }) })
+    const issued = (await tokens(new Array(32).fill(KEY))).tokens
+    expect(lists).toBe(1)
+    const { token } = await find()
+    expect(issued).toEqual(new Array(32).fill({ token, heldSeq: undefined }))
+    lists = 0
+    expect((await tokens([KEY, TOPIC, KEY, TOPIC])).tokens).toHaveLength(4)
+    expect(lists).toBe(2)
   })
 
   test.each(['now', 'later'])('of a store that fails %s is an ERR_REMOTE, once', async (when) => {
@@ -206,6 +223,33 @@ describe('FIND_VALUE', () => {
 })
 
 describe('STORE', () => {
+  test('that 64 others of its key wait before is refused with ERR_RATE_LIMITED, and all of these are stored', async () => {
+    const inner = laterStore()
+    let release = (): void => {}
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const list: typeof inner.list = async (...args) => {
+      if (isGated) await gate
+      return inner.list(...args)
+    }
+    let isGated = false
+    const storage = storeWith(inner, { list })
+    const { simulator, host, asker, tokens } = await setUp({ storage, requestsPerSecondMax: 1_000_000 })
+    const { token } = (await tokens([KEY])).tokens[0]!
+    isGated = true
+    const params = { key: KEY, kind: 0, token, record: RECORD, ttlSeconds: 60, cas: undefined, isCached: false }
+    const tids = Array.from({ length: 66 }, () => asker.ask(host.address, STORE, params))
+    await simulator.advance(100)
+    const repliesNow = tids.map((tid) => asker.repliesTo(tid))
+    expect(repliesNow.slice(0, 65)).toEqual(new Array(65).fill([]))
+    expect(repliesNow[65]).toMatchObject([{ type: 'error', code: errorNumber('ERR_RATE_LIMITED') }])
+    release()
+    await simulator.advance(1_000)
+    const types = tids.map((tid) => asker.repliesTo(tid).map(({ type }) => type))
+    expect(types).toEqual([...new Array(65).fill(['response']), ['error']])
+  })
+
   test('refuses a kind that is not known, and a record that is longer than its kind allows', async () => {
     const { store, storage } = await setUp()
     expect(await store({ kind: 99 })).toBe('ERR_INVALID_RECORD')

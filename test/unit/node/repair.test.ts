@@ -79,6 +79,56 @@ describe('repair', () => {
     expect(holders[0]!.stored.length - before).toBeLessThanOrEqual(1)
   })
 
+  test('of what a wrong clock wrote lends it 48 h at most, and nobody passes it on afterwards', async () => {
+    const { simulator, holders, keep, own } = await setUp()
+    keep({ expiresAtMs: START_MS + 9_999 * HOUR_MS })
+    await simulator.advance(76 * MINUTE_MS)
+    const endsAtMs = own()!.expiresAtMs
+    expect(endsAtMs).toBeLessThanOrEqual(START_MS + 76 * MINUTE_MS + 48 * HOUR_MS)
+    await simulator.advance(47 * HOUR_MS)
+    for (const { stored } of holders) {
+      expect(stored[0]!.ttlSeconds).toBeGreaterThan(47 * 3_600)
+      for (const { ttlSeconds } of stored) expect(ttlSeconds).toBeLessThanOrEqual(48 * 3_600)
+    }
+    expect(own()!.expiresAtMs).toBe(endsAtMs)
+    await simulator.advance(endsAtMs - START_MS - simulator.nowMs)
+    for (const holder of holders) holder.stored.length = 0
+    await simulator.advance(10 * HOUR_MS)
+    expect(holders.flatMap(({ stored }) => stored)).toEqual([])
+  })
+
+  test('counts as heard of only what some holder took', async () => {
+    const { simulator, holders, keep, storage, mutable, own } = await setUp()
+    keep()
+    const { key, record } = signed(3n)
+    storage.put(held(mutable, key, record, { storedAtMs: START_MS - 2 * HOUR_MS }))
+    for (const [i, holder] of holders.entries()) {
+      holder.store = ({ kind, ttlSeconds }) => (kind === mutable.code || i > 0 ? 'ERR_STORE_FULL' : { ttlSeconds })
+    }
+    await simulator.advance(76 * MINUTE_MS)
+    for (const { stored } of holders) expect(stored.length).toBeGreaterThanOrEqual(2)
+    expect(own()!.storedAtMs).toBeGreaterThan(START_MS)
+    expect(storage.list(key, 1)[0]!.storedAtMs).toBe(START_MS - 2 * HOUR_MS)
+  })
+
+  test('that was cut off leaves its records due for the next round', async () => {
+    // Rounds that come sooner than an hour after one another: what was heard of would not be due.
+    const { simulator, holders, keep, own, node, stores } = await setUp()
+    keep()
+    const before = holders.map(({ peer }) => peer.onRequest)
+    for (const holder of holders) holder.die()
+    await simulator.advance(76 * MINUTE_MS)
+    expect(node.counters.lookups).toBeGreaterThan(0)
+    expect(own()!.storedAtMs).toBe(START_MS - 2 * HOUR_MS)
+    for (const [i, { peer, contact }] of holders.entries()) {
+      peer.onRequest = before[i]!
+      node.table.answered(contact)
+    }
+    await simulator.advance(76 * MINUTE_MS)
+    expect(Math.min(...stores())).toBeGreaterThan(0)
+    expect(own()!.storedAtMs).toBeGreaterThan(START_MS)
+  })
+
   test('of a mutable record too, and of all records in one sweep', async () => {
     const { simulator, holders, keep, storage, mutable } = await setUp()
     keep()

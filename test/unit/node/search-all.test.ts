@@ -169,6 +169,18 @@ describe('read repair', () => {
     expect(immutable.isRelayed).toBe(true)
   })
 
+  test('sends nothing new to a full holder, and to others as many as they have room for', async () => {
+    const { holders, tallies, resolve } = await setUp(TALLY_KEY)
+    expect(tallies.slotsPerKeyMax).toBe(16)
+    serve(holders[0], tallyOf(0, 16), 16)
+    serve(holders[1], tallyOf(16, 26), 16)
+    // One that the full holder has too, and that wins.
+    serve(holders[2], [count(TALLY_KEY, 0, 9)], 16)
+    expect((await resolve(tallies)).result?.records).toHaveLength(26)
+    expect(holders.map(({ stored }) => stored.length)).toEqual([1, 6, 15, 16])
+    expect(holders[0].stored).toMatchObject([{ record: count(TALLY_KEY, 0, 9) }])
+  })
+
   test('does not send hundreds of datagrams at once because a liar has many records', async () => {
     const kind: RecordKind = { ...tally, slotsPerKeyMax: 300, slot: (record) => record.slice(32, 34) }
     const { holders, resolve, simulator } = await setUp(TALLY_KEY, { records: [kind] })
@@ -286,6 +298,16 @@ describe('pages', () => {
     expect(results).toHaveLength(1)
   })
 
+  test('are asked for of no holder that claims to have more of a kind with one record a key', async () => {
+    const { holders, mutable, resolve } = await setUp()
+    for (const holder of holders) {
+      holder.findValue = () => ({ heldSeq: 5n, records: [signed(5n).record], recordsLeft: 60_000, ttlsSeconds: [60] })
+    }
+    const { result } = await resolve(mutable)
+    expect(result).toMatchObject({ records: [signed(5n).record], messages: 4 })
+    expect(holders.map(({ asked }) => asked.length)).toEqual([1, 1, 1, 1])
+  })
+
   test('that there are none of need nobody who wants them', async () => {
     const { tallies, search, simulator } = await setUp(TALLY_KEY)
     const { results } = search(tallies, () => false)
@@ -374,6 +396,17 @@ describe('a value that any holder answers', () => {
     start()
     await simulator.advance(5_000)
     expect(holders.every(({ asked }) => asked.length === 1)).toBe(true)
+  })
+
+  test('is not a tombstone of the own store: that is passed over, and the network asked', async () => {
+    const { holders, immutable, node, simulator, storage } = await get()
+    const kind: RecordKind = { ...immutable, isTombstone: () => true }
+    storage.put(held(immutable, VALUE_KEY, VALUE))
+    const { outcome } = begin<FoundRecord>((done) => getRecord(node, VALUE_KEY, kind, done))
+    expect(outcome.calls).toBe(0)
+    await simulator.advance(5_000)
+    expect(outcome).toMatchObject({ calls: 1, error: undefined, result: { record: undefined } })
+    expect(holders.map(({ asked }) => asked.length)).toEqual([1, 1, 1, 1])
   })
 
   test('that is cancelled while the own store is read asks nobody', async () => {

@@ -38,26 +38,44 @@ test('a name is free again when all its tasks are done', () => {
   expect(log).toEqual([0, 1, 2])
 })
 
-test('10,000 tasks that are done at once do not nest', () => {
+test('10,000 tasks that are done at once, each of which takes the turn of the next, do not nest', () => {
   const turns = new Turns()
-  let release = (): void => {}
   let ran = 0
   let depth = 0
   let deepest = 0
-  turns.take('key', (done) => {
+  const task = (done: () => void): void => {
+    depth++
+    deepest = Math.max(deepest, depth)
+    ran++
+    if (ran < 10_000) turns.take('key', task)
+    done()
+    depth--
+  }
+  turns.take('key', task)
+  expect([ran, deepest]).toEqual([10_000, 1])
+})
+
+test('64 tasks wait for a name at most: the next one is refused and never runs', () => {
+  const turns = new Turns()
+  const log: number[] = []
+  let release = (): void => {}
+  const first = turns.take('key', (done) => {
     release = done
   })
-  for (let i = 0; i < 10_000; i++) {
+  const taken = Array.from({ length: 65 }, (_, i) =>
     turns.take('key', (done) => {
-      depth++
-      deepest = Math.max(deepest, depth)
-      ran++
+      log.push(i)
       done()
-      depth--
-    })
-  }
+    }),
+  )
+  expect(first).toBe(true)
+  expect(taken).toEqual([...new Array(64).fill(true), false])
+  expect(turns.take('another', (done) => done())).toBe(true)
   release()
-  expect([ran, deepest]).toEqual([10_000, 1])
+  expect(log).toEqual(Array.from({ length: 64 }, (_, i) => i))
+  // There is room again.
+  expect(turns.take('key', () => log.push(64))).toBe(true)
+  expect(log).toHaveLength(65)
 })
 
 test('a task that is done twice counts once, whether it is done at once or later', () => {
