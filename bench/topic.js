@@ -22,6 +22,8 @@ const SHORT_PEERS = 20
 /** On how many machines all peers die, and on how many they leave with goodbye. */
 const DYING = 20
 const LEAVING = 20
+/** The record kind of peers. */
+const PEER_CODE = 2
 /** What a holder keeps of one topic. */
 const PEERS_MAX = 1_024
 /** How many times as often as the mean peer the most frequent one may come. */
@@ -204,13 +206,24 @@ async function locateShortly(nodes) {
     }
   })
   const total = [...times.values()].reduce((sum, count) => sum + count, 0)
-  const mean = total / peerCount
-  const all = [...times.values(), ...Array.from({ length: peerCount - times.size }, () => 0)]
+  // Fair among those that some holder has: full holders have the peers that announced last, rather than all.
+  const held = heldPeers(nodes)
+  const mean = total / held
+  const all = [...times.values(), ...Array.from({ length: Math.max(0, held - times.size) }, () => 0)]
   const { p50, p99, max } = percentiles(all)
   const words =
     `${SHORT_LOCATES} locates of ${SHORT_PEERS}: a peer came ${mean.toFixed(1)} times on average, ` +
-    `${p50} in the middle, p99 ${p99}, at most ${max}; ${times.size} of ${peerCount} came`
+    `${p50} in the middle, p99 ${p99}, at most ${max}; ${times.size} of the ${held} that are held came`
   return { mean, most: max, words }
+}
+
+/**
+ * How many peers the holders have, all together.
+ * @param {readonly Node[]} nodes
+ */
+function heldPeers(nodes) {
+  const slots = trueNearest(nodes, topic).flatMap(({ storage }) => storage.list(topic, PEER_CODE))
+  return new Set(slots.map(({ slot }) => toHex(slot))).size
 }
 
 /**
