@@ -14,7 +14,7 @@ import type { NodeContext } from './node-context.js'
 import type { Done } from './outcome.js'
 import { refuse } from './outcome.js'
 import type { StoredAt } from './put-record.js'
-import { finish } from './put-record.js'
+import { finish, targetsOf } from './put-record.js'
 import type { StoreReply, StoreTarget } from './store-at.js'
 import { dropOwnCopy, keepOwnCopy, storeAt } from './store-at.js'
 
@@ -171,10 +171,7 @@ class Publishing {
       this.#failAgainst(this.#held, seq, undefined)
       return
     }
-    const targets = outcome.closest.map((contact) => {
-      const token = this.#tokens.get(mapKey(contact.id)) as Uint8Array
-      return { contact, token, record }
-    })
+    const targets = targetsOf(outcome.closest, this.#tokens, () => record)
     const storing: Storing = { outcome, seq, record, targets }
     // First here, where we are a holder too: a rival that asks us meanwhile is to meet ours.
     const { lifetimeMs } = this.#publication

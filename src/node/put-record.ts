@@ -6,7 +6,7 @@ import { lookUpRecords, TOKENS_ONLY } from './lookups.js'
 import type { NodeContext } from './node-context.js'
 import type { Costs, Done } from './outcome.js'
 import { inconclusive, refuse } from './outcome.js'
-import type { RecordToStore, StoreReply } from './store-at.js'
+import type { RecordToStore, StoreReply, StoreTarget } from './store-at.js'
 import { keepOwnCopy, storeAt } from './store-at.js'
 
 /** Where a record was stored. */
@@ -46,11 +46,7 @@ export function putRecord(
   const run = lookUpRecords(node, storing.key, storing.kind, () => TOKENS_ONLY, {
     answer: (contact, { token }) => tokens.set(mapKey(contact.id), token),
     done(outcome) {
-      const targets = outcome.closest.map((contact) => {
-        const token = tokens.get(mapKey(contact.id)) as Uint8Array
-        return { contact, token, record: recordFor(contact, token) }
-      })
-      cancelStores = storeAt(node, storing, targets, (replies, messages) => {
+      cancelStores = storeAt(node, storing, targetsOf(outcome.closest, tokens, recordFor), (replies, messages) => {
         const elapsedMs = node.clock.now() - startedAtMs
         const costs = { hops: outcome.hops, messages: outcome.messages + messages, elapsedMs }
         finish(outcome, replies, costs, done)
@@ -79,6 +75,22 @@ export function putCopies(
       done(error, stored)
     },
   )
+}
+
+/**
+ * What each of the contacts that a lookup found is to be sent.
+ *
+ * @param tokens - what each of them gave, by id
+ */
+export function targetsOf(
+  contacts: readonly Contact[],
+  tokens: ReadonlyMap<string, Uint8Array>,
+  recordFor: RecordFor,
+): StoreTarget[] {
+  return contacts.map((contact) => {
+    const token = tokens.get(mapKey(contact.id)) as Uint8Array
+    return { contact, token, record: recordFor(contact, token) }
+  })
 }
 
 /** Ends an operation that stored: an error when nobody did. */
