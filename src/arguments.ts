@@ -23,6 +23,17 @@ export interface StoreOptions extends CallOptions {
   readonly republish?: boolean | undefined
 }
 
+/** Options of `put` and `storeRecord`. */
+export interface PutOptions extends StoreOptions {
+  /**
+   * How many holders must have stored it before the call returns, 1 to k; where there are fewer than k nodes, as large
+   * a share of them. The others are stored at all the same, behind.
+   *
+   * @defaultValue three quarters of k: a slow or dead one of them keeps nobody waiting
+   */
+  readonly acknowledgements?: number | undefined
+}
+
 /** The names of {@link StoreOptions}, beside `signal`. */
 export const STORE_OPTION_NAMES: readonly string[] = ['lifetimeMs', 'republish']
 
@@ -190,6 +201,16 @@ export function mustBeLifetime(lifetimeMs: unknown, maxMs: number): number | und
   if (typeof lifetimeMs !== 'number') throw new TypeError('lifetimeMs must be a number')
   if (!(lifetimeMs >= 1000 && lifetimeMs <= maxMs)) throw new RangeError(`lifetimeMs must be from 1000 to ${maxMs}`)
   return lifetimeMs
+}
+
+/** How many of k holders must have stored something. */
+export function mustBeAcknowledgements(acknowledgements: unknown, k: number): number | undefined {
+  if (acknowledgements === undefined) return undefined
+  if (typeof acknowledgements !== 'number') throw new TypeError('acknowledgements must be a number')
+  if (!Number.isInteger(acknowledgements) || acknowledgements < 1 || acknowledgements > k) {
+    throw new RangeError(`acknowledgements must be an integer from 1 to ${k}`)
+  }
+  return acknowledgements
 }
 
 /** Yes or no. */

@@ -1,10 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { announce } from './announcing.js'
-import type { AnnounceOptions, CallOptions, PublishOptions, ResolveOptions, StoreOptions } from './arguments.js'
+import type { AnnounceOptions, CallOptions, PublishOptions, PutOptions, ResolveOptions } from './arguments.js'
 import {
   copyOfContact,
   copyOfRefusal,
+  mustBeAcknowledgements,
   mustBeCallee,
   mustBeCallOptions,
   mustBeFlag,
@@ -90,13 +91,14 @@ export class Dht implements AsyncDisposable {
   }
 
   /**
-   * Stores a value at the k nodes nearest to its key.
+   * Stores a value at the k nodes nearest to its key. Returns when three quarters of them have it, or as many as the
+   * option `acknowledgements` says; the others get it behind.
    *
    * @param value - at most 880 bytes
    * @throws DhtError `ERR_VALUE_TOO_LARGE`; `ERR_NO_CONTACTS` when the routing table is empty; `ERR_TIMEOUT` when
    *   nobody answered; `ERR_NOT_STORED` when nobody stored it, with the first refusal as its `cause`
    */
-  async put(value: Uint8Array, options?: StoreOptions): Promise<PutResult> {
+  async put(value: Uint8Array, options?: PutOptions): Promise<PutResult> {
     const { key, record } = encodeImmutable(mustBeValue(value))
     return { key, ...(await this.#store(this.#kind(KindCode.immutable), key, record, options)) }
   }
@@ -191,7 +193,7 @@ export class Dht implements AsyncDisposable {
     kind: RecordKind,
     key: Uint8Array,
     record: Uint8Array,
-    options?: StoreOptions,
+    options?: PutOptions,
   ): Promise<StoreRecordResult> {
     const known = this.#mustBeOwnKind(kind)
     const wanted = mustBeKey('key', key)
@@ -320,14 +322,16 @@ export class Dht implements AsyncDisposable {
     kind: RecordKind,
     key: NodeId,
     record: Uint8Array,
-    options: StoreOptions | undefined,
+    options: PutOptions | undefined,
   ): Promise<StoreRecordResult> {
-    const { lifetimeMs: given, republish, signal } = mustBeCallOptions(options, STORE_OPTION_NAMES)
+    const names = [...STORE_OPTION_NAMES, 'acknowledgements']
+    const { acknowledgements, lifetimeMs: given, republish, signal } = mustBeCallOptions(options, names)
+    const needed = mustBeAcknowledgements(acknowledgements, this.#config.k) ?? this.#config.acknowledgements
     const lifetimeMs = mustBeLifetime(given, this.#config.valueLifetimeMaxMs) ?? this.#config.valueLifetimeMs
     const isKept = mustBeFlag('republish', republish) ?? true
     const { node, publications } = this.#life.parts
     const stored = await this.#life.run<StoredAt>(signal, (done) =>
-      putCopies(node, { key, kind, lifetimeMs }, record, done),
+      putCopies(node, { key, kind, lifetimeMs }, record, needed, done),
     )
     if (isKept) publications.add(key, kind, record, lifetimeMs)
     else publications.delete(key, kind, record)

@@ -1,4 +1,11 @@
-export type { AnnounceOptions, CallOptions, PublishOptions, ResolveOptions, StoreOptions } from './arguments.js'
+export type {
+  AnnounceOptions,
+  CallOptions,
+  PublishOptions,
+  PutOptions,
+  ResolveOptions,
+  StoreOptions,
+} from './arguments.js'
 export { createDht, type Dht } from './dht.js'
 export { DhtError, type DhtErrorCode } from './errors.js'
 export type { DhtEvents, Listener } from './events.js'

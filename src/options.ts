@@ -185,6 +185,8 @@ export function resolveOptions(options: DhtOptions): DhtConfig {
   const storage = options.storage ?? new MemoryStore(STORE_LIMITS)
   const requestsPerSecondMax = integer('requestsPerSecondMax', options.requestsPerSecondMax ?? 256, 1, 1e6)
   const requestTimeoutMs = integer('requestTimeoutMs', options.requestTimeoutMs ?? 2 * SECOND_MS, 10, MINUTE_MS)
+  // No more contacts fit into a reply.
+  const k = integer('k', options.k ?? 20, 1, 20)
   return Object.freeze({
     transport,
     bootstrap: Object.freeze([...strings('bootstrap', options.bootstrap ?? [])]),
@@ -194,8 +196,9 @@ export function resolveOptions(options: DhtOptions): DhtConfig {
     storage: mustHave('storage', storage, ['list', 'put', 'delete', 'entries', 'removeExpired', 'stats', 'close']),
     clock: mustHave('clock', options.clock ?? systemClock, ['now', 'wallNow', 'after']),
     randomBytes,
-    // No more contacts fit into a reply.
-    k: integer('k', options.k ?? 20, 1, 20),
+    k,
+    // Three in four: the slowest of so many takes no longer than a usual round trip, and a dead one delays nobody.
+    acknowledgements: Math.ceil(0.75 * k),
     alpha: integer('alpha', options.alpha ?? 4, 1, 100),
     valueLifetimeMs: integer('valueLifetimeMs', options.valueLifetimeMs ?? 24 * HOUR_MS, SECOND_MS, 48 * HOUR_MS),
     // Whoever stores asks for a lifetime; nobody can fill a store for good.

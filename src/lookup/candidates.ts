@@ -1,5 +1,5 @@
 import type { Address, Contact, NodeId } from '../keyspace/index.js'
-import { compareDistance, sameBytes } from '../keyspace/index.js'
+import { compareDistance, sameBytes, sharedPrefixBits } from '../keyspace/index.js'
 
 /** What became of a candidate so far. */
 export type CandidateState =
@@ -23,6 +23,10 @@ export interface Candidate {
   state: CandidateState
   /** 1 for what the lookup started with, else one more than that of who named it. */
   depth: number
+  /** What asking it costs, see {@link Candidates.hear}: of those whose turn could come, the lowest is asked first. */
+  readonly cost: number
+  /** Whether it was asked for a second page of contacts. */
+  paged: boolean
 }
 
 /** What {@link Candidates.hear} returns for a contact that it did not take in. */
@@ -38,14 +42,19 @@ export class Candidates {
   readonly #target: NodeId
   readonly #ownId: NodeId
   readonly #heardMax: number
+  readonly #delayBits: (contact: Contact) => number
   // An array serves as the map too: the search for an id's place, by distance, finds the id itself.
   readonly #list: Candidate[] = []
   readonly #byAddress = new Map<Address, Candidate>()
 
-  constructor(target: NodeId, ownId: NodeId, heardMax: number) {
+  /**
+   * @param delayBits - how far from the target a contact's round trip makes it seem, in bits of distance
+   */
+  constructor(target: NodeId, ownId: NodeId, heardMax: number, delayBits: (contact: Contact) => number) {
     this.#target = target
     this.#ownId = ownId
     this.#heardMax = heardMax
+    this.#delayBits = delayBits
   }
 
   /** All of them; the list itself, not a copy. */
@@ -80,7 +89,8 @@ export class Candidates {
     }
     const index = ~found
     if (sameBytes(contact.id, this.#ownId) || !this.#makeRoom(contact.address, index)) return NO_NEWS
-    const candidate: Candidate = { contact, state: 'heard', depth }
+    const cost = this.#delayBits(contact) - sharedPrefixBits(this.#target, contact.id)
+    const candidate: Candidate = { contact, state: 'heard', depth, cost, paged: false }
     this.#list.splice(index, 0, candidate)
     this.#byAddress.set(contact.address, candidate)
     this.count.heard++

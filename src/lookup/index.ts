@@ -2,6 +2,7 @@ export { Lookup, type LookupOptions } from './lookup.js'
 export {
   type LookupOutcome,
   type LookupRun,
+  type PageQuery,
   type Query,
   type QueryEvents,
   type RunLookupOptions,

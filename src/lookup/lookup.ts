@@ -26,10 +26,19 @@ export interface LookupOptions {
    * @defaultValue `queriesMax`: with that many nearer ones still to be asked, no other's turn would ever come.
    */
   readonly candidatesMax?: number
+  /** Replies in a row that may bring nothing nearer before all that is left is asked at once; at least 1. */
+  readonly fruitlessRepliesMax: number
+  /**
+   * How far from the target a contact's round trip makes it seem, in bits of distance: whom to ask first of those
+   * whose turn could come.
+   *
+   * @defaultValue none: the nearest first
+   */
+  readonly delayBits?: (contact: Contact) => number
 }
 
-/** Replies in a row that may bring nothing nearer before all that is left is asked at once. */
-const FRUITLESS_REPLIES_MAX = 2
+/** For so many silent ones of the k nearest another second page is asked for. */
+const SILENT_PER_PAGE = 3
 
 /**
  * The node lookup (Maymounkov and Mazieres 2002, section 2.3) as a state machine that knows no clock and no
@@ -52,8 +61,11 @@ export class Lookup {
   readonly #alpha: number
   readonly #takePerReplyMax: number
   readonly #queriesMax: number
+  readonly #fruitlessRepliesMax: number
   readonly #candidates: Candidates
   #asked = 0
+  #pagesAsked = 0
+  #pagesOpen = 0
   #fruitlessReplies = 0
   #finished = false
   #exhausted = false
@@ -66,7 +78,9 @@ export class Lookup {
     this.#alpha = options.alpha
     this.#takePerReplyMax = options.takePerReplyMax
     this.#queriesMax = options.queriesMax ?? 8 * options.k
-    this.#candidates = new Candidates(options.target, options.ownId, options.candidatesMax ?? this.#queriesMax)
+    this.#fruitlessRepliesMax = options.fruitlessRepliesMax
+    const { target, ownId, candidatesMax = this.#queriesMax, delayBits = NO_DELAY } = options
+    this.#candidates = new Candidates(target, ownId, candidatesMax, delayBits)
     this.#learn(seeds, seeds.length, 1)
     this.#settle()
   }
@@ -79,18 +93,56 @@ export class Lookup {
    */
   next(): Contact | undefined {
     if (this.#finished || this.#asked >= this.#queriesMax) return undefined
-    const bursting = this.#fruitlessReplies >= FRUITLESS_REPLIES_MAX
-    if (this.#candidates.count.waiting >= this.#alpha && !bursting) return undefined
+    if (this.#candidates.count.waiting >= this.#alpha && !this.isClosing) return undefined
     let places = this.#k
+    let best: Candidate | undefined
     for (const candidate of this.#candidates.nearestFirst) {
-      if (candidate.state === 'heard') {
-        this.#candidates.move(candidate, 'waiting')
-        this.#asked++
-        return candidate.contact
-      }
-      if (isAlive(candidate) && --places === 0) return undefined
+      // Equal costs leave the nearer one first.
+      if (candidate.state === 'heard' && (best === undefined || candidate.cost < best.cost)) best = candidate
+      if (isAlive(candidate) && --places === 0) break
     }
-    return undefined
+    if (best === undefined) return undefined
+    this.#candidates.move(best, 'waiting')
+    this.#asked++
+    return best.contact
+  }
+
+  /**
+   * Whom to ask for a second page of contacts: those after the first k that it knows. For each few of the k nearest
+   * that are silent one is asked, the nearest first: they name the same ones, and where some of these are dead, what
+   * comes behind them was named by nobody.
+   *
+   * @returns undefined when nobody is to be asked; else {@link Lookup.learned} has to follow, whatever comes of it
+   */
+  nextPage(): Contact | undefined {
+    if (this.#finished || !this.isClosing || this.#asked >= this.#queriesMax) return undefined
+    let places = this.#k
+    let silent = 0
+    let source: Candidate | undefined
+    for (const candidate of this.#candidates.nearestFirst) {
+      if (!isAlive(candidate)) silent++
+      else if (source === undefined && candidate.state === 'answered' && !candidate.paged) source = candidate
+      if (isAlive(candidate) && --places === 0) break
+    }
+    if (source === undefined || silent < SILENT_PER_PAGE * (this.#pagesAsked + 1)) return undefined
+    source.paged = true
+    this.#pagesAsked++
+    this.#pagesOpen++
+    return source.contact
+  }
+
+  /** A second page came, or will not come: then without contacts. */
+  learned(id: NodeId, contacts: readonly Contact[]): void {
+    const candidate = this.#candidates.find(id)
+    this.#pagesOpen--
+    if (candidate === undefined || this.#finished) return
+    this.#learn(contacts, this.#takePerReplyMax, candidate.depth + 1)
+    this.#settle()
+  }
+
+  /** Whether it is about to finish: the last replies brought nothing nearer, and all of the k nearest are asked. */
+  get isClosing(): boolean {
+    return this.#fruitlessReplies >= this.#fruitlessRepliesMax
   }
 
   /**
@@ -160,6 +212,21 @@ export class Lookup {
       if (state !== 'answered') continue
       found.push(contact)
       if (found.length === this.#k) break
+    }
+    return found
+  }
+
+  /**
+   * Who answered of the k nearest alive, nearest first, once the lookup {@link Lookup.isClosing}: hardly anybody of
+   * them will be pushed out again. Nobody before.
+   */
+  settled(): Contact[] {
+    if (!this.isClosing && !this.#finished) return []
+    const found: Contact[] = []
+    let places = this.#k
+    for (const candidate of this.#candidates.nearestFirst) {
+      if (candidate.state === 'answered') found.push(candidate.contact)
+      if (isAlive(candidate) && --places === 0) break
     }
     return found
   }
@@ -236,7 +303,7 @@ export class Lookup {
     // Once nobody may be asked any more, those in flight are worth waiting for wherever they stand.
     const { count } = this.#candidates
     const spent = this.#asked >= this.#queriesMax && count.waiting === 0 && count.slow === 0
-    if ((allAnswered || spent) && !this.#hopesForLost()) {
+    if ((allAnswered || spent) && this.#pagesOpen === 0 && !this.#hopesForLost()) {
       this.#finished = true
       this.#exhausted = !allAnswered
     }
@@ -255,6 +322,8 @@ export class Lookup {
     return isOpen ? candidate : undefined
   }
 }
+
+const NO_DELAY = (): number => 0
 
 function isAlive(candidate: Candidate): boolean {
   return candidate.state === 'heard' || candidate.state === 'waiting' || candidate.state === 'answered'

@@ -24,6 +24,9 @@ export interface QueryEvents {
  */
 export type Query = (contact: Contact, events: QueryEvents, run: LookupRun) => () => void
 
+/** Asks one contact for its second page of contacts; for the rest as {@link Query}. */
+export type PageQuery = (contact: Contact, events: QueryEvents) => () => void
+
 /** What a lookup found, and what it cost. */
 export interface LookupOutcome {
   /** The nearest contacts that answered, at most k, nearest first. */
@@ -46,12 +49,18 @@ export interface LookupRun {
   stop(): void
   /** As {@link LookupRun.stop}, and tells what it cost until it ended, by whichever way it did. */
   finish(): LookupOutcome
+  /** What it cost so far, or until it ended. */
+  costs(): Pick<LookupOutcome, 'hops' | 'messages' | 'elapsedMs'>
 }
 
 /** What {@link runLookup} needs. */
 export interface RunLookupOptions {
   /** Asks one contact. */
   readonly query: Query
+  /** Asks one contact for what comes after the contacts that it named. */
+  readonly queryPage: PageQuery
+  /** Called after each answer, while the lookup goes on. */
+  progressed?(): void
   /** Monotonic milliseconds. */
   now(): number
   /**
@@ -62,7 +71,8 @@ export interface RunLookupOptions {
 }
 
 /** Runs a fresh {@link Lookup}, which only this run may touch, to its end. */
-export function runLookup(lookup: Lookup, { query, now, done }: RunLookupOptions): LookupRun {
+export function runLookup(lookup: Lookup, options: RunLookupOptions): LookupRun {
+  const { query, queryPage, progressed, now, done } = options
   const startedAtMs = now()
   const cancels = new Map<Contact, () => void>()
   let messages = 0
@@ -74,17 +84,20 @@ export function runLookup(lookup: Lookup, { query, now, done }: RunLookupOptions
       end()
     },
     finish: end,
+    costs: () => outcome ?? costsNow(),
   }
   proceed()
   return run
+
+  function costsNow(): Pick<LookupOutcome, 'hops' | 'messages' | 'elapsedMs'> {
+    return { hops: lookup.hops(), messages, elapsedMs: now() - startedAtMs }
+  }
 
   function end(): LookupOutcome {
     if (outcome !== undefined) return outcome
     outcome = {
       closest: lookup.closest(),
-      hops: lookup.hops(),
-      messages,
-      elapsedMs: now() - startedAtMs,
+      ...costsNow(),
       answered: lookup.answeredCount,
       conclusive: lookup.conclusive,
     }
@@ -102,47 +115,63 @@ export function runLookup(lookup: Lookup, { query, now, done }: RunLookupOptions
       if (contact === undefined) break
       ask(contact)
     }
+    while (outcome === undefined) {
+      const contact = lookup.nextPage()
+      if (contact === undefined) break
+      askPage(contact)
+    }
     asking = false
     if (outcome === undefined && lookup.finished) done(end())
   }
 
   function ask(contact: Contact): void {
+    const { id } = contact
+    begin(contact, (events) => query(contact, events, run), {
+      slow: () => lookup.slow(id),
+      lost: () => lookup.lost(id),
+      answered(contacts) {
+        lookup.answered(id, contacts)
+        progressed?.()
+      },
+      failed: () => lookup.failed(id),
+    })
+  }
+
+  function askPage(contact: Contact): void {
+    let isAwaited = true
+    const learned = (contacts: readonly Contact[]): void => {
+      if (isAwaited) lookup.learned(contact.id, contacts)
+      isAwaited = false
+    }
+    const none = (): void => learned([])
+    // Not worth waiting for once it is late: it was to fill a gap, not to make another.
+    begin(contact, (events) => queryPage(contact, events), { slow: none, lost: none, answered: learned, failed: none })
+  }
+
+  /** Sends a query, and passes on what it tells for as long as that counts. */
+  function begin(contact: Contact, send: (events: QueryEvents) => () => void, on: Omit<QueryEvents, 'sent'>): void {
     let open = true
-    const isLive = () => open && outcome === undefined
-    const close = () => {
-      open = false
-      cancels.delete(contact)
+    const passOn = (isLast: boolean, tell: () => void): void => {
+      if (!open || outcome !== undefined) return
+      if (isLast) {
+        open = false
+        cancels.delete(contact)
+      }
+      tell()
+      proceed()
     }
     const events: QueryEvents = {
       sent() {
-        if (isLive()) messages++
+        if (open && outcome === undefined) messages++
       },
-      slow() {
-        if (!isLive()) return
-        lookup.slow(contact.id)
-        proceed()
-      },
-      lost() {
-        if (!isLive()) return
-        lookup.lost(contact.id)
-        proceed()
-      },
-      answered(contacts) {
-        if (!isLive()) return
-        close()
-        lookup.answered(contact.id, contacts)
-        proceed()
-      },
-      failed() {
-        if (!isLive()) return
-        close()
-        lookup.failed(contact.id)
-        proceed()
-      },
+      slow: () => passOn(false, on.slow),
+      lost: () => passOn(false, on.lost),
+      answered: (contacts) => passOn(true, () => on.answered(contacts)),
+      failed: (error) => passOn(true, () => on.failed(error)),
     }
     let cancel: () => void
     try {
-      cancel = query(contact, events, run)
+      cancel = send(events)
     } catch (error) {
       events.failed(error)
       return

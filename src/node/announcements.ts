@@ -125,7 +125,9 @@ export class RunningAnnouncement {
       this.#holders.set(mapKey(contact.id), { contact, sinceMs: this.#node.clock.now() })
       return this.#recordFor(contact.id, token, seq, lifetimeMs)
     }
-    return putRecord(this.#node, { key: topic, kind: this.#kind, lifetimeMs }, recordFor, done)
+    // All of them: whoever stops it is told where it stands.
+    const { k } = this.#node.config
+    return putRecord(this.#node, { key: topic, kind: this.#kind, lifetimeMs }, recordFor, k, done)
   }
 
   #remove(contact: Contact, done: (isRemoved: boolean) => void): () => void {

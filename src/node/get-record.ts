@@ -4,7 +4,7 @@ import type { RecordKind } from '../records/index.js'
 import type { StoredRecord } from '../storage/index.js'
 import { whenReady } from '../storage/index.js'
 import { usable } from './copies.js'
-import type { ReceivedRecord } from './lookups.js'
+import type { ReceivedRecord, RecordLookupEvents } from './lookups.js'
 import { lookUpRecords, ONE_RECORD } from './lookups.js'
 import type { NodeContext } from './node-context.js'
 import type { Costs, Done } from './outcome.js'
@@ -16,6 +16,12 @@ export interface FoundRecord extends Costs {
   /** Undefined where more than half of the k nearest answered and none has one. */
   readonly record: Uint8Array | undefined
 }
+
+/**
+ * Replies in a row that bring nothing nearer before all that is left is asked: one holder is enough, and those of the
+ * k nearest that were asked already are likely to include one.
+ */
+const FRUITLESS_REPLIES_MAX = 4
 
 const IGNORE = (): void => {}
 
@@ -48,7 +54,7 @@ export function getRecord(node: NodeContext, key: NodeId, kind: RecordKind, done
 function getFromNetwork(node: NodeContext, key: NodeId, kind: RecordKind, done: Done<FoundRecord>): () => void {
   if (node.table.size === 0) return refuse(done)
   let nearestWithout: { contact: Contact; token: Uint8Array } | undefined
-  const run = lookUpRecords(node, key, kind, () => ONE_RECORD, {
+  const events: RecordLookupEvents = {
     answer(contact, { records, token }, end) {
       const found = records.find(({ record }) => kind.isTombstone?.(record) !== true)
       if (found) {
@@ -64,8 +70,8 @@ function getFromNetwork(node: NodeContext, key: NodeId, kind: RecordKind, done: 
       if (conclusive) done(undefined, { record: undefined, hops, messages, elapsedMs })
       else done(inconclusive(outcome), undefined)
     },
-  })
-  return run.stop
+  }
+  return lookUpRecords(node, key, kind, () => ONE_RECORD, events, FRUITLESS_REPLIES_MAX).stop
 }
 
 /** Paper 2.3: the nearest node seen that lacked the record gets a copy, so that the next search ends earlier. */

@@ -1,7 +1,7 @@
 import type { DhtError } from '../errors.js'
 import type { Contact, NodeId } from '../keyspace/index.js'
 import { sameBytes } from '../keyspace/index.js'
-import type { LookupOutcome, LookupRun, Query, QueryEvents } from '../lookup/index.js'
+import type { LookupOutcome, LookupRun, PageQuery, Query, QueryEvents, RunLookupOptions } from '../lookup/index.js'
 import { Lookup, runLookup } from '../lookup/index.js'
 import type { RecordKind } from '../records/index.js'
 import { FIND_NODE, FIND_VALUE } from '../wire/index.js'
@@ -11,6 +11,15 @@ import type { Costs } from './outcome.js'
 
 /** Contacts of one reply that are considered, as multiples of k: an honest reply names k. */
 const TAKE_PER_REPLY = 2
+
+/** Replies in a row that bring nothing nearer, after which all of the k nearest that are left are asked at once. */
+const FRUITLESS_REPLIES_MAX = 1
+
+/**
+ * So many bits of distance a usual round trip is worth: of two contacts whose turn could come, one that answers in
+ * half of it is asked before one that is 2.5 bits nearer. A hop gains 4 to 5 bits, so for half a hop's time.
+ */
+const BITS_PER_ROUND_TRIP = 5
 
 const NO_CURSOR = new Uint8Array(0)
 
@@ -25,12 +34,17 @@ export function lookUpNodes(
   done: (outcome: LookupOutcome) => void,
   seeds: readonly Contact[] = nearestSeeds(node, target),
 ): LookupRun {
-  const query: Query = (contact, events) =>
-    askNodes(node, contact, target, 0, events, (error, contacts) => {
+  const lookup = createLookup(node, target, seeds)
+  return start(node, lookup, target, { query: nodesFrom(node, target, 0), done })
+}
+
+/** Asks each contact for those that it knows nearest to the target, from the `skip`-th on. */
+function nodesFrom(node: NodeContext, target: NodeId, skip: number): PageQuery {
+  return (contact, events) =>
+    askNodes(node, contact, target, skip, events, (error, contacts) => {
       if (error) events.failed(error)
       else events.answered(contacts)
     })
-  return start(node, createLookup(node, target, seeds), target, query, done)
 }
 
 /** A record of a reply, valid for the key that was asked for. */
@@ -69,6 +83,8 @@ export interface RecordRequest {
 export interface RecordLookupEvents {
   /** A contact answered. `end` ends the lookup with this answer and tells what it cost. */
   answer(contact: Contact, answer: RecordAnswer, end: () => Costs): void
+  /** Who answered of the k nearest, while the lookup is about to end; called again and again. */
+  settled?(contacts: Contact[]): void
   done(outcome: LookupOutcome): void
 }
 
@@ -89,8 +105,9 @@ export function lookUpRecords(
   kind: RecordKind,
   request: (contact: Contact) => RecordRequest,
   events: RecordLookupEvents,
+  fruitlessRepliesMax: number = FRUITLESS_REPLIES_MAX,
 ): LookupRun {
-  const lookup = createLookup(node, key, nearestSeeds(node, key))
+  const lookup = createLookup(node, key, nearestSeeds(node, key), fruitlessRepliesMax)
   const query: Query = (contact, queryEvents, run) => {
     let isOpen = true
     let cancel = askRecords(node, contact, key, kind, request(contact), queryEvents, (error, result, from) => {
@@ -113,7 +130,8 @@ export function lookUpRecords(
       cancel()
     }
   }
-  return start(node, lookup, key, query, events.done)
+  const progressed = events.settled && (() => events.settled?.(lookup.settled()))
+  return start(node, lookup, key, { query, done: events.done, ...(progressed && { progressed }) })
 }
 
 /** An answer, and the contacts beside it. */
@@ -155,21 +173,31 @@ export function askRecords(
   })
 }
 
-function createLookup({ config, id }: NodeContext, target: NodeId, seeds: readonly Contact[]): Lookup {
+function createLookup(
+  node: NodeContext,
+  target: NodeId,
+  seeds: readonly Contact[],
+  fruitlessRepliesMax: number = FRUITLESS_REPLIES_MAX,
+): Lookup {
+  const { config, id, rpc } = node
   const { k, alpha } = config
-  return new Lookup({ target, k, alpha, ownId: id, takePerReplyMax: TAKE_PER_REPLY * k }, seeds)
+  const delayBits = ({ address }: Contact): number => BITS_PER_ROUND_TRIP * rpc.relativeDelay(address)
+  return new Lookup(
+    { target, k, alpha, ownId: id, takePerReplyMax: TAKE_PER_REPLY * k, fruitlessRepliesMax, delayBits },
+    seeds,
+  )
 }
 
 function start(
   node: NodeContext,
   lookup: Lookup,
   target: NodeId,
-  query: Query,
-  done: (outcome: LookupOutcome) => void,
+  { done, ...options }: Pick<RunLookupOptions, 'query' | 'progressed' | 'done'>,
 ): LookupRun {
   node.counters.lookups++
   return runLookup(lookup, {
-    query,
+    ...options,
+    queryPage: nodesFrom(node, target, node.config.k),
     now: () => node.clock.now(),
     done(outcome) {
       if (outcome.answered > 0) node.table.markLookedUp(target)

@@ -51,6 +51,7 @@ export interface NodeCounters {
 export interface NodeConfig {
   readonly k: number
   readonly alpha: number
+  readonly acknowledgements: number
   readonly client: boolean
   readonly bootstrap: readonly string[]
   readonly bootstrapRetryMinMs: number

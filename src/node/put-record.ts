@@ -1,13 +1,13 @@
 import { DhtError } from '../errors.js'
 import type { Contact } from '../keyspace/index.js'
-import { mapKey } from '../keyspace/index.js'
+import { compareDistance, mapKey } from '../keyspace/index.js'
 import type { LookupOutcome } from '../lookup/index.js'
 import { lookUpRecords, TOKENS_ONLY } from './lookups.js'
 import type { NodeContext } from './node-context.js'
 import type { Costs, Done } from './outcome.js'
 import { inconclusive, refuse } from './outcome.js'
 import type { RecordToStore, StoreReply, StoreTarget } from './store-at.js'
-import { keepOwnCopy, storeAt } from './store-at.js'
+import { keepOwnCopy, storeOne } from './store-at.js'
 
 /** Where a record was stored. */
 export interface StoredAt extends Costs {
@@ -26,9 +26,14 @@ export interface Refused extends Contact {
 /** What each holder is to get: the same record, or one that is made for it. */
 export type RecordFor = (contact: Contact, token: Uint8Array) => Uint8Array
 
+/** Stands for the outcome of a lookup that has none yet, where it is not looked at. */
+const NOBODY = { answered: 0, closest: [] }
+
 /**
- * Stores a record at the k nodes nearest to its key: first a lookup that collects write tokens (paper 2.3), then
- * a STORE to each.
+ * Stores a record at the k nodes nearest to its key (paper 2.3): a lookup collects write tokens, and as soon as it
+ * is about to end, a STORE goes to each of the nearest that answered; when it has ended, to the rest of them. It is
+ * done when `acknowledgements` holders have stored it (where there are fewer than k, as large a share of them), or
+ * all were asked; what is left then goes on behind.
  *
  * @param recordFor - the record that a holder gets
  * @returns cancels it; what was stored by then stays
@@ -37,25 +42,60 @@ export function putRecord(
   node: NodeContext,
   storing: RecordToStore,
   recordFor: RecordFor,
+  acknowledgements: number,
   done: Done<StoredAt>,
 ): () => void {
   if (node.table.size === 0) return refuse(done)
-  const startedAtMs = node.clock.now()
+  const { clock, config } = node
+  const startedAtMs = clock.now()
   const tokens = new Map<string, Uint8Array>()
-  let cancelStores = (): void => {}
+  const cancels: (() => void)[] = []
+  const asked = new Set<Contact>()
+  const replies: StoreReply[] = []
+  let outcome: LookupOutcome | undefined
+  let stored = 0
+  let messages = 0
+  let isDone = false
+
+  const conclude = (): void => {
+    const share = outcome ? Math.min(1, asked.size / config.k) : 1
+    const isEnough = stored > 0 && stored >= acknowledgements * share
+    const isOver = outcome !== undefined && replies.length === asked.size
+    if (isDone || !(isEnough || isOver)) return
+    isDone = true
+    replies.sort((a, b) => compareDistance(storing.key, a.contact.id, b.contact.id))
+    const { hops, messages: before } = outcome ?? run.costs()
+    const costs = { hops, messages: before + messages, elapsedMs: clock.now() - startedAtMs }
+    finish(outcome ?? NOBODY, replies, costs, done)
+  }
+  const storeAtEach = (contacts: readonly Contact[]): void => {
+    const news = contacts.filter((contact) => !asked.has(contact))
+    for (const contact of news) asked.add(contact)
+    const sent = (): void => {
+      messages++
+    }
+    for (const target of targetsOf(news, tokens, recordFor)) {
+      const cancel = storeOne(node, storing, target, sent, (error) => {
+        replies.push({ contact: target.contact, error })
+        if (!error) stored++
+        conclude()
+      })
+      cancels.push(cancel)
+    }
+  }
   const run = lookUpRecords(node, storing.key, storing.kind, () => TOKENS_ONLY, {
     answer: (contact, { token }) => tokens.set(mapKey(contact.id), token),
-    done(outcome) {
-      cancelStores = storeAt(node, storing, targetsOf(outcome.closest, tokens, recordFor), (replies, messages) => {
-        const elapsedMs = node.clock.now() - startedAtMs
-        const costs = { hops: outcome.hops, messages: outcome.messages + messages, elapsedMs }
-        finish(outcome, replies, costs, done)
-      })
+    settled: storeAtEach,
+    done(found) {
+      outcome = found
+      storeAtEach(found.closest)
+      conclude()
     },
   })
   return () => {
+    isDone = true
     run.stop()
-    cancelStores()
+    for (const cancel of cancels) cancel()
   }
 }
 
@@ -64,17 +104,14 @@ export function putCopies(
   node: NodeContext,
   storing: RecordToStore,
   record: Uint8Array,
+  acknowledgements: number,
   done: Done<StoredAt>,
 ): () => void {
-  return putRecord(
-    node,
-    storing,
-    () => record,
-    (error, stored) => {
-      if (stored) keepOwnCopy(node, storing, record)
-      done(error, stored)
-    },
-  )
+  const whenDone: Done<StoredAt> = (error, stored) => {
+    if (stored) keepOwnCopy(node, storing, record)
+    done(error, stored)
+  }
+  return putRecord(node, storing, () => record, acknowledgements, whenDone)
 }
 
 /**

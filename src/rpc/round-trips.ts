@@ -20,6 +20,13 @@ const DEVIATION_GAIN = 1 / 4
  */
 const POOLED_GAIN_MIN = 1 / 32
 
+/** Round trips below this differ by noise, in ms. */
+const USUAL_MIN_MS = 40
+
+/** How many mean deviations later than expected an answer is late: of one address (RFC 6298, 2.3), and of any. */
+const DEVIATIONS = 4
+const POOLED_DEVIATIONS = 2
+
 /** Bounds and first guess of the soft time-out, in ms. */
 export interface RoundTripOptions {
   readonly softTimeoutMinMs: number
@@ -57,20 +64,35 @@ export class RoundTrips {
   }
 
   /**
+   * An address's smoothed round trip as a multiple of the pooled one, or of 40 ms where that is less, because in one
+   * building the differences are noise. 1 for a pooled one, which is what is expected of an address not measured.
+   */
+  relative(address: Address, nowMs: number): number {
+    if (this.#pooled === undefined) return 0
+    const { smoothedMs } = this.#estimates.get(address, nowMs) ?? this.#pooled
+    return smoothedMs / Math.max(USUAL_MIN_MS, this.#pooled.smoothedMs)
+  }
+
+  /**
    * From when on an answer is late, in ms after the request: srtt + max(G, 4 rttvar) (RFC 6298, 2.3), within the
    * bounds. G is the least of them: else, once round trips were steady for a while, the least delay looked like a loss.
    */
   softTimeoutMs(address: Address, nowMs: number): number {
-    const estimate = this.#estimates.get(address, nowMs) ?? this.#pooled
+    const known = this.#estimates.get(address, nowMs)
+    const estimate = known ?? this.#pooled
+    const deviations = known ? DEVIATIONS : POOLED_DEVIATIONS
     if (!estimate) return this.#options.softTimeoutFirstMs
     const { softTimeoutMaxMs, softTimeoutMinMs } = this.#options
-    return Math.min(softTimeoutMaxMs, estimate.smoothedMs + Math.max(softTimeoutMinMs, 4 * estimate.deviationMs))
+    return Math.min(
+      softTimeoutMaxMs,
+      estimate.smoothedMs + Math.max(softTimeoutMinMs, deviations * estimate.deviationMs),
+    )
   }
 }
 
 /** RFC 6298, 2.2 and 2.3. */
 function smoothed(estimate: Estimate | undefined, sampleMs: number, meanGain: number, deviationGain: number): Estimate {
-  if (!estimate) return { smoothedMs: sampleMs, deviationMs: sampleMs / 2 }
+  if (!estimate) return { smoothedMs: sampleMs, deviationMs: sampleMs / 4 }
   const { smoothedMs, deviationMs } = estimate
   return {
     deviationMs: deviationMs + deviationGain * (Math.abs(smoothedMs - sampleMs) - deviationMs),

@@ -79,6 +79,11 @@ export class Rpc {
     return this.#calls.call(method, callee, params, events, resend)
   }
 
+  /** See {@link RoundTrips.relative}. */
+  relativeDelay(address: Address): number {
+    return this.#roundTrips.relative(address, this.#config.clock.now())
+  }
+
   /** Serves a method; see {@link Requests.serve}. */
   serve<P, R>(method: Method<P, R>, handler: RequestHandler<P, R>, once = false): () => void {
     return this.#requests.serve(method, handler, once)

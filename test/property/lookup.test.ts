@@ -56,8 +56,10 @@ function worlds(kinds: readonly Kind[], knows: fc.Arbitrary<number>): fc.Arbitra
       candidates: fc.integer({ min: 1, max: 8 }),
       seeds: fc.array(fc.nat(49), { minLength: 1, maxLength: 8 }),
       order: fc.array(fc.nat(1_000), { minLength: 1, maxLength: 50 }),
+      fruitlessRepliesMax: fc.integer({ min: 1, max: 4 }),
+      delayed: fc.boolean(),
     })
-    .map(({ nodes, target, own, k, alpha, candidates, seeds, order }) => {
+    .map(({ nodes, target, own, k, alpha, candidates, seeds, order, fruitlessRepliesMax, delayed }) => {
       const simulated = nodes.map(({ number, ...node }) => ({
         ...node,
         contact: { id: idOf(number), address: `node:${number}` },
@@ -70,6 +72,9 @@ function worlds(kinds: readonly Kind[], knows: fc.Arbitrary<number>): fc.Arbitra
         takePerReplyMax: 2 * k,
         queriesMax: 8 * k,
         candidatesMax: k * candidates,
+        fruitlessRepliesMax,
+        // Any function of the contact will do.
+        delayBits: ({ address }: Contact) => (delayed ? (address.length * 7) % 11 : 0),
       }
       const started = seeds.map((index) => (simulated[index % simulated.length] as SimulatedNode).contact)
       return { options, nodes: simulated, seeds: started, order }
@@ -82,6 +87,13 @@ const faultless = worlds(['honest'], fc.constant(255))
 /** The same fraction of the network for the same node, whoever asks. */
 function isKnownTo(node: SimulatedNode, index: number): boolean {
   return (Math.imul(index + 1, 0x9e3779b1) ^ Math.imul(node.salt + 1, 0x85ebca6b)) >>> 24 <= node.knows
+}
+
+/** What a node names when it is asked for its second page. */
+function pageOf(world: World, node: SimulatedNode): Contact[] {
+  if (node.kind === 'liar') return replyOf(world, node, 77)
+  const known = world.nodes.filter((_, index) => isKnownTo(node, index)).map(({ contact }) => contact)
+  return nearest(known, world.options.target, 2 * world.options.k).slice(world.options.k)
 }
 
 /** What a node replies; `asked` makes every lie a new one. */
@@ -128,6 +140,8 @@ interface OpenQuery {
   readonly events: QueryEvents
   readonly steps: ('slow' | 'lost' | 'answered' | 'failed')[]
   readonly reply: Contact[]
+  /** Whether it was asked for its second page. */
+  readonly isPage: boolean
 }
 
 /** Plays a lookup to its end, one event at a time in the world's order, and tells what happened. */
@@ -140,8 +154,16 @@ function play(
   const asked: Contact[] = []
   const answered: Contact[] = []
   const outcomes: LookupOutcome[] = []
+  const paged: Contact[] = []
   let cancels = 0
   let events = 0
+  const begin = (contact: Contact, queryEvents: QueryEvents, reply: Contact[], isPage: boolean): (() => void) => {
+    queryEvents.sent()
+    open.push({ contact, events: queryEvents, steps: [...COURSES[inhabitant(world, contact).kind]], reply, isPage })
+    return () => {
+      cancels++
+    }
+  }
   runLookup(lookup, {
     now: () => events,
     done: (outcome) => outcomes.push(outcome),
@@ -149,11 +171,11 @@ function play(
       const node = inhabitant(world, contact)
       const reply = replyOf(world, node, asked.length)
       asked.push(contact)
-      queryEvents.sent()
-      open.push({ contact, events: queryEvents, steps: [...COURSES[node.kind]], reply })
-      return () => {
-        cancels++
-      }
+      return begin(contact, queryEvents, reply, false)
+    },
+    queryPage(contact, queryEvents) {
+      paged.push(contact)
+      return begin(contact, queryEvents, pageOf(world, inhabitant(world, contact)), true)
     },
   })
   while (outcomes.length === 0) {
@@ -162,14 +184,14 @@ function play(
     const query = open[index] as OpenQuery
     const step = query.steps.shift() as OpenQuery['steps'][number]
     if (step !== 'slow' && step !== 'lost') open.splice(index, 1)
-    if (step === 'answered') answered.push(query.contact)
+    if (step === 'answered' && !query.isPage) answered.push(query.contact)
     onEvent(query, step)
     if (step === 'slow') query.events.slow()
     else if (step === 'lost') query.events.lost()
     else if (step === 'failed') query.events.failed(new Error('no answer'))
     else query.events.answered(query.reply)
   }
-  return { asked, answered, outcomes, cancels, open, outcome: outcomes[0] as LookupOutcome }
+  return { asked, answered, paged, outcomes, cancels, open, outcome: outcomes[0] as LookupOutcome }
 }
 
 const RUNS = { numRuns: 400 }
@@ -179,24 +201,34 @@ test('a lookup asks, ends and finds exactly as a naive one that sorts everything
     fc.property(faulty, (world) => {
       const lookup = new Lookup(world.options, world.seeds)
       const model = new NaiveLookup(world.options, world.seeds)
-      const open: { contact: Contact; steps: string[]; reply: Contact[] }[] = []
+      const open: { contact: Contact; steps: string[]; reply: Contact[]; isPage: boolean }[] = []
       const askSame = () => {
         for (;;) {
           const contact = model.next()
           expect(lookup.next()).toEqual(contact)
-          if (contact === undefined) return
+          if (contact === undefined) break
           const node = inhabitant(world, contact)
-          open.push({ contact, steps: [...COURSES[node.kind]], reply: replyOf(world, node, model.asked - 1) })
+          const reply = replyOf(world, node, model.asked - 1)
+          open.push({ contact, steps: [...COURSES[node.kind]], reply, isPage: false })
+        }
+        for (;;) {
+          const contact = model.nextPage()
+          expect(lookup.nextPage()).toEqual(contact)
+          if (contact === undefined) return
+          open.push({ contact, steps: ['answered'], reply: pageOf(world, inhabitant(world, contact)), isPage: true })
         }
       }
       askSame()
       // Goes on after the end too: what arrives late still counts.
       for (let turn = 0; open.length > 0; turn++) {
         const index = (world.order[turn % world.order.length] as number) % open.length
-        const { contact, steps, reply } = open[index] as (typeof open)[number]
+        const { contact, steps, reply, isPage } = open[index] as (typeof open)[number]
         const step = steps.shift()
         if (step !== 'slow' && step !== 'lost') open.splice(index, 1)
-        if (step === 'answered') {
+        if (isPage) {
+          lookup.learned(contact.id, reply)
+          model.learned(contact, reply)
+        } else if (step === 'answered') {
           lookup.answered(contact.id, reply)
           model.answered(contact, reply)
         } else {
@@ -230,12 +262,13 @@ test('a lookup never asks one contact or one address twice, nor itself', () => {
 test('a lookup ends within its bound of queries, exactly once, and cancels what is in flight', () => {
   fc.assert(
     fc.property(faulty, (world) => {
-      const { asked, outcomes, cancels, open, outcome } = play(world, new Lookup(world.options, world.seeds))
+      const { asked, paged, outcomes, cancels, open, outcome } = play(world, new Lookup(world.options, world.seeds))
       expect(asked.length).toBeLessThanOrEqual(world.options.queriesMax)
+      expect(paged.length).toBeLessThanOrEqual(asked.length)
       expect(cancels).toBe(open.length)
       for (const { events } of open) events.answered([])
       expect(outcomes).toHaveLength(1)
-      expect(outcome.messages).toBe(asked.length)
+      expect(outcome.messages).toBe(asked.length + paged.length)
     }),
     RUNS,
   )
@@ -244,7 +277,7 @@ test('a lookup ends within its bound of queries, exactly once, and cancels what 
 test('a lookup of nothing but liars, who all answer with somebody nearer, ends at its bound', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 4 }), (k, alpha) => {
-      const bounds = { takePerReplyMax: 2 * k, queriesMax: 8 * k, candidatesMax: 8 * k }
+      const bounds = { takePerReplyMax: 2 * k, queriesMax: 8 * k, candidatesMax: 8 * k, fruitlessRepliesMax: 2 }
       const options = { target: idOf(0), ownId: idOf(1), k, alpha, ...bounds }
       const lookup = new Lookup(options, [{ id: idOf(100_000), address: 'first' }])
       let named = 100_000
@@ -257,6 +290,7 @@ test('a lookup of nothing but liars, who all answer with somebody nearer, ends a
           events.answered(Array.from({ length: k }, () => ({ id: idOf(--named), address: `liar:${named}` })))
           return () => {}
         },
+        queryPage: () => () => {},
       })
       expect(asked).toBe(8 * k)
       expect(lookup.exhausted).toBe(true)
@@ -336,16 +370,26 @@ test('once more than half of k answered, lost ones alone never delay the end', (
       let ended = 0
       let answered = 0
       const lost = new Set<Contact>()
-      play(world, lookup, ({ contact }, step) => {
+      // A page is waited for until its first event, whatever it is.
+      let pagesAsked = 0
+      const paged = new Set<Contact>()
+      const nextPage = lookup.nextPage.bind(lookup)
+      lookup.nextPage = () => {
+        const contact = nextPage()
+        if (contact !== undefined) pagesAsked++
+        return contact
+      }
+      play(world, lookup, ({ contact, isPage }, step) => {
         // Any further event must be one that the lookup still had a reason to wait for.
-        const hoped = lookup.asked - ended - lost.size
+        const hoped = lookup.asked - ended - lost.size + pagesAsked - paged.size
         expect(hoped > 0 || 2 * answered <= world.options.k).toBe(true)
-        if (step === 'lost') lost.add(contact)
+        if (isPage) paged.add(contact)
+        else if (step === 'lost') lost.add(contact)
         else if (step !== 'slow') {
           lost.delete(contact)
           ended++
         }
-        if (step === 'answered') answered++
+        if (step === 'answered' && !isPage) answered++
       })
     }),
     RUNS,

@@ -1,11 +1,12 @@
 import type { Contact } from '../../src/keyspace/index.js'
-import { compareDistance, mapKey, sameBytes } from '../../src/keyspace/index.js'
+import { compareDistance, mapKey, sameBytes, sharedPrefixBits } from '../../src/keyspace/index.js'
 import type { LookupOptions } from '../../src/lookup/index.js'
 
 interface Known {
   contact: Contact
   state: 'heard' | 'waiting' | 'slow' | 'lost' | 'answered' | 'failed'
   depth: number
+  paged: boolean
 }
 
 /** The rules of the lookup written down plainly: a set, sorted anew for every question. */
@@ -15,6 +16,8 @@ export class NaiveLookup {
   finished = false
   asked = 0
   fruitless = 0
+  pagesAsked = 0
+  pagesOpen = 0
 
   constructor(options: Required<LookupOptions>, seeds: readonly Contact[]) {
     this.#options = options
@@ -23,17 +26,43 @@ export class NaiveLookup {
   }
 
   get bursting(): boolean {
-    return this.fruitless >= 2
+    return this.fruitless >= this.#options.fruitlessRepliesMax
   }
 
   next(): Contact | undefined {
     if (this.finished || this.asked >= this.#options.queriesMax) return undefined
     if (!this.bursting && this.#in('waiting').length >= this.#options.alpha) return undefined
-    const first = this.#kNearestAlive().find(({ state }) => state === 'heard')
+    const cost = ({ contact }: Known) =>
+      this.#options.delayBits(contact) - sharedPrefixBits(this.#options.target, contact.id)
+    const [first] = this.#kNearestAlive()
+      .filter(({ state }) => state === 'heard')
+      .sort((a, b) => cost(a) - cost(b))
     if (first === undefined) return undefined
     first.state = 'waiting'
     this.asked++
     return first.contact
+  }
+
+  nextPage(): Contact | undefined {
+    if (this.finished || !this.bursting || this.asked >= this.#options.queriesMax) return undefined
+    const alive = this.#kNearestAlive()
+    const all = this.#nearestFirst()
+    const end = alive.length === this.#options.k ? all.indexOf(alive.at(-1) as Known) : all.length
+    const silent = all.slice(0, end).filter((known) => !alive.includes(known)).length
+    const source = alive.find(({ state, paged }) => state === 'answered' && !paged)
+    if (source === undefined || silent < 3 * (this.pagesAsked + 1)) return undefined
+    source.paged = true
+    this.pagesAsked++
+    this.pagesOpen++
+    return source.contact
+  }
+
+  learned({ id }: Contact, contacts: readonly Contact[]): void {
+    this.pagesOpen--
+    if (this.finished) return
+    const from = this.#known.get(mapKey(id)) as Known
+    for (const contact of contacts.slice(0, this.#options.takePerReplyMax)) this.#hear(contact, from.depth + 1)
+    this.#settle()
   }
 
   answered({ id }: Contact, contacts: readonly Contact[]): void {
@@ -77,7 +106,7 @@ export class NaiveLookup {
     }
     const rival = [...this.#known.values()].find((other) => other.contact.address === contact.address)
     if (rival !== undefined && rival.state !== 'heard') return
-    this.#known.set(mapKey(contact.id), { contact, state: 'heard', depth })
+    this.#known.set(mapKey(contact.id), { contact, state: 'heard', depth, paged: false })
     const unasked = this.#in('heard')
     const sharers = unasked.filter((other) => other.contact.address === contact.address)
     for (const { contact } of sharers.slice(1)) this.#known.delete(mapKey(contact.id))
@@ -90,7 +119,7 @@ export class NaiveLookup {
     const { k, queriesMax } = this.#options
     const lostNeeded = this.#in('lost').length > 0 && this.#in('answered').length <= Math.min(k, this.#known.size) / 2
     const spent = this.asked >= queriesMax && this.#in('waiting').length + this.#in('slow').length === 0
-    if (lostNeeded) return
+    if (lostNeeded || this.pagesOpen > 0) return
     const alive = this.#kNearestAlive()
     const last = alive.length === k ? this.#nearestFirst().indexOf(alive.at(-1) as Known) : Number.POSITIVE_INFINITY
     const slowNearer = this.#nearestFirst().some(({ state }, i) => state === 'slow' && i < last)

@@ -140,13 +140,14 @@ test('an abort while the STOREs of a put are out cancels them', async () => {
     const controller = new AbortController()
     const putting = dht.put(bytes(880), { signal: controller.signal })
     while (storesSent === 0) await simulator.delay(1)
-    expect(storesSent).toBe(7)
-    expect(dht.stats().pendingCalls).toBe(7)
+    // The lookup is about to end, or has ended.
+    expect(dht.stats().pendingCalls).toBeGreaterThanOrEqual(storesSent)
+    const before = storesSent
     controller.abort()
     expect(dht.stats().pendingCalls).toBe(0)
     await expect(putting).rejects.toBe(controller.signal.reason)
     await simulator.delay(5000)
-    expect(storesSent).toBe(7)
+    expect(storesSent).toBe(before)
   })
 })
 

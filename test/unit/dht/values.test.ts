@@ -71,7 +71,7 @@ describe('put and get', () => {
   test('k nodes store, the nearest to the key', async () => {
     await simulate('k nodes', async (simulator) => {
       const members = await grow(simulator, 15, () => ({ k: 4 }))
-      const { key, storedAt } = await members[3]!.dht.put(bytes(100))
+      const { key, storedAt } = await members[3]!.dht.put(bytes(100), { acknowledgements: 4 })
       const others = members.filter((_, i) => i !== 3)
       expect(idsOf(storedAt)).toEqual(nearestFirst(others, key).slice(0, 4))
     })
@@ -115,7 +115,7 @@ describe('put and get', () => {
       const members = await grow(simulator, 4)
       const { dht } = newcomer(simulator, { client: true, bootstrap: [members[0]!.host.address] })
       await dht.start()
-      const { key, storedAt } = await dht.put(bytes(100))
+      const { key, storedAt } = await dht.put(bytes(100), { acknowledgements: 20 })
       expect(storedAt).toHaveLength(4)
       expect(dht.stats().storage.records).toBe(0)
       expect((await dht.get(key))?.messages).toBeGreaterThan(0)

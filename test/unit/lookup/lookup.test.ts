@@ -104,6 +104,93 @@ describe('whom a lookup asks', () => {
   })
 })
 
+describe('whom it asks first', () => {
+  test('is the cheapest of those whose turn could come: bits nearer against delay', () => {
+    const delays: Record<string, number> = { 'address:8': 7, 'address:16': 0, 'address:17': 0.5 }
+    const delayBits = ({ address }: { address: string }) => delays[address] ?? 9
+    const lookup = lookupOf([8, 16, 17, 1], { alpha: 9, k: 3, delayBits })
+    // 1 is three bits nearer than 8 and four nearer than 16; 17 is not among the three nearest.
+    expect(askAll(lookup)).toEqual([16, 1, 8])
+  })
+
+  test('makes no difference to whom it asks at all', () => {
+    const lookup = lookupOf([10, 20, 30, 40], {
+      alpha: 9,
+      delayBits: ({ address }) => (address === 'address:40' ? 0 : 50),
+    })
+    expect(askAll(lookup)).toEqual([10, 20, 30])
+  })
+})
+
+describe('a second page', () => {
+  const far = Array.from({ length: 12 }, (_, i) => 100 + i)
+
+  function silenced(silent: number) {
+    const lookup = lookupOf(far, { alpha: 99, k: 8, fruitlessRepliesMax: 1 })
+    const asked = askAll(lookup)
+    for (const distance of asked.slice(0, silent)) lookup.slow(id(distance))
+    return { lookup, asked: [...asked, ...askAll(lookup)] }
+  }
+
+  test('is asked of the nearest that answered, once three of the k nearest are silent', () => {
+    const { lookup } = silenced(3)
+    expect(lookup.nextPage()).toBeUndefined()
+    lookup.answered(id(104), [])
+    lookup.answered(id(103), [])
+    expect(lookup.nextPage()).toEqual(contact(103))
+    expect(lookup.nextPage()).toBeUndefined()
+  })
+
+  test('is asked of nobody while fewer are silent', () => {
+    const { lookup } = silenced(2)
+    lookup.answered(id(104), [])
+    lookup.answered(id(103), [])
+    expect(lookup.nextPage()).toBeUndefined()
+  })
+
+  test('keeps the lookup from ending, and what it names is asked', () => {
+    const { lookup, asked } = silenced(3)
+    for (const distance of asked.slice(3)) lookup.answered(id(distance), [])
+    expect(lookup.nextPage()).toEqual(contact(103))
+    for (const distance of asked.slice(0, 3)) lookup.lost(id(distance))
+    expect(lookup.finished).toBe(false)
+    lookup.learned(id(103), contacts(99))
+    expect(askAll(lookup)).toEqual([99])
+    lookup.answered(id(99), [])
+    expect(lookup.finished).toBe(true)
+    expect(closestOf(lookup)).toContain(99)
+  })
+
+  test('that does not come keeps it no longer', () => {
+    const { lookup, asked } = silenced(3)
+    for (const distance of asked.slice(3)) lookup.answered(id(distance), [])
+    lookup.nextPage()
+    for (const distance of asked.slice(0, 3)) lookup.lost(id(distance))
+    lookup.learned(id(103), [])
+    expect(lookup.finished).toBe(true)
+    lookup.learned(id(103), contacts(98))
+    expect(lookup.finished).toBe(true)
+  })
+})
+
+describe('those that are settled', () => {
+  test('are nobody before the lookup is about to end, then who answered of the k nearest alive', () => {
+    const lookup = lookupOf([10, 20, 30, 40], { alpha: 9, fruitlessRepliesMax: 1 })
+    askAll(lookup)
+    lookup.answered(id(30), contacts(15))
+    expect(lookup.settled()).toEqual([])
+    askAll(lookup)
+    lookup.answered(id(20), [])
+    expect(lookup.settled()).toEqual(contacts(20))
+    lookup.slow(id(10))
+    expect(lookup.settled()).toEqual(contacts(20, 30))
+    lookup.answered(id(15), [])
+    lookup.lost(id(10))
+    expect(lookup.finished).toBe(true)
+    expect(lookup.settled()).toEqual(contacts(15, 20, 30))
+  })
+})
+
 describe('a burst', () => {
   test('begins after two replies in a row that brought nothing nearer, and asks all the rest', () => {
     const lookup = lookupOf([10, 20, 30, 40, 50, 60], { k: 6, alpha: 2 })

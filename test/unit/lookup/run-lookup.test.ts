@@ -1,7 +1,22 @@
 import { describe, expect, test } from 'vitest'
-import type { Lookup, LookupOutcome, LookupRun, Query, QueryEvents } from '../../../src/lookup/index.js'
-import { runLookup } from '../../../src/lookup/index.js'
+import type {
+  Lookup,
+  LookupOutcome,
+  LookupRun,
+  Query,
+  QueryEvents,
+  RunLookupOptions,
+} from '../../../src/lookup/index.js'
+import { runLookup as runAnyLookup } from '../../../src/lookup/index.js'
 import { contacts, distanceOf, lookupOf } from './scenario.js'
+
+/** Nobody is asked for a second page, unless a test says otherwise. */
+function runLookup(lookup: Lookup, options: Omit<RunLookupOptions, 'queryPage'> & Partial<RunLookupOptions>) {
+  const queryPage = (): never => {
+    throw new Error('nobody should be asked for a second page')
+  }
+  return runAnyLookup(lookup, { queryPage, ...options })
+}
 
 /** A run whose queries are answered by hand. */
 function start(lookup: Lookup, during?: (distance: number, events: QueryEvents, run: LookupRun) => void) {

@@ -25,9 +25,16 @@ export function distanceOf({ id: bytes }: Contact): number {
   return new DataView(bytes.buffer).getUint32(28)
 }
 
-/** A lookup of k = 3, alpha = 2 unless said otherwise, that starts with the contacts at these distances. */
+/** A lookup of k = 3, alpha = 2 and a burst after 2 fruitless replies unless said otherwise, that starts with the contacts at these distances. */
 export function lookupOf(seeds: readonly number[], options: Partial<LookupOptions> = {}): Lookup {
-  const defaults = { target: TARGET, k: 3, alpha: 2, ownId: id(OWN_DISTANCE), takePerReplyMax: 6 }
+  const defaults = {
+    target: TARGET,
+    k: 3,
+    alpha: 2,
+    ownId: id(OWN_DISTANCE),
+    takePerReplyMax: 6,
+    fruitlessRepliesMax: 2,
+  }
   return new Lookup({ ...defaults, ...options }, contacts(...seeds))
 }
 

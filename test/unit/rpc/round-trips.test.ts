@@ -8,10 +8,10 @@ test('an answer is late after 300 ms until a round trip was measured', () => {
   expect(new RoundTrips(OPTIONS).softTimeoutMs('a', 0)).toBe(300)
 })
 
-test('after one round trip an answer is late after three times as long', () => {
+test('after one round trip an answer is late after twice as long', () => {
   const roundTrips = new RoundTrips(OPTIONS)
   roundTrips.measured('a', 50, 0)
-  expect(roundTrips.softTimeoutMs('a', 0)).toBe(150)
+  expect(roundTrips.softTimeoutMs('a', 0)).toBe(100)
   expect(roundTrips.smoothedMs('a', 0)).toBe(50)
 })
 
@@ -19,11 +19,23 @@ test('a contact that was never measured is judged by the pooled round trip', () 
   const roundTrips = new RoundTrips(OPTIONS)
   roundTrips.measured('a', 50, 0)
   roundTrips.measured('b', 100, 0)
-  // Plain means at first: srtt = (50 + 100) / 2, rttvar = (25 + 50) / 2.
-  expect(roundTrips.softTimeoutMs('c', 0)).toBe(75 + 4 * 37.5)
-  expect(roundTrips.softTimeoutMs('a', 0)).toBe(150)
-  expect(roundTrips.softTimeoutMs('b', 0)).toBe(300)
+  // Plain means at first: srtt = (50 + 100) / 2, rttvar = (12.5 + 50) / 2.
+  expect(roundTrips.softTimeoutMs('c', 0)).toBe(75 + 2 * 31.25)
+  expect(roundTrips.softTimeoutMs('a', 0)).toBe(100)
+  expect(roundTrips.softTimeoutMs('b', 0)).toBe(200)
   expect(roundTrips.smoothedMs('c', 0)).toBeUndefined()
+})
+
+test('a delay is told as a multiple of the pooled round trip, or of 40 ms where that is less', () => {
+  const roundTrips = new RoundTrips(OPTIONS)
+  expect(roundTrips.relative('a', 0)).toBe(0)
+  roundTrips.measured('a', 10, 0)
+  expect(roundTrips.relative('a', 0)).toBe(0.25)
+  expect(roundTrips.relative('never measured', 0)).toBe(0.25)
+  roundTrips.measured('b', 190, 0)
+  expect(roundTrips.relative('a', 0)).toBe(0.1)
+  expect(roundTrips.relative('b', 0)).toBe(1.9)
+  expect(roundTrips.relative('never measured', 0)).toBe(1)
 })
 
 test('a few near contacts in a row hardly move the pooled round trip', () => {
@@ -38,8 +50,8 @@ test('the round trips of one address are smoothed as RFC 6298 says', () => {
   const roundTrips = new RoundTrips(OPTIONS)
   roundTrips.measured('a', 50, 0)
   roundTrips.measured('a', 100, 0)
-  // rttvar = 3/4 * 25 + 1/4 * 50, srtt = 7/8 * 50 + 1/8 * 100.
-  expect(roundTrips.softTimeoutMs('a', 0)).toBe(56.25 + 4 * 31.25)
+  // rttvar = 3/4 * 12.5 + 1/4 * 50, srtt = 7/8 * 50 + 1/8 * 100.
+  expect(roundTrips.softTimeoutMs('a', 0)).toBe(56.25 + 4 * 21.875)
 })
 
 test('a round trip is forgotten after an hour, the pooled one is not', () => {
@@ -48,7 +60,7 @@ test('a round trip is forgotten after an hour, the pooled one is not', () => {
   roundTrips.measured('b', 200, 0)
   expect(roundTrips.smoothedMs('a', 3_600_000)).toBe(20)
   expect(roundTrips.smoothedMs('a', 3_600_001)).toBeUndefined()
-  expect(roundTrips.softTimeoutMs('a', 3_600_001)).toBe(110 + 4 * 95)
+  expect(roundTrips.softTimeoutMs('a', 3_600_001)).toBe(110 + 2 * 92.5)
 })
 
 test('what is remembered of addresses is bounded: the one measured longest ago goes', () => {
