@@ -34,8 +34,9 @@ export interface PutOptions extends StoreOptions {
   readonly acknowledgements?: number | undefined
 }
 
-/** The names of {@link StoreOptions}, beside `signal`. */
+/** The names of {@link StoreOptions}, and of {@link PutOptions}, beside `signal`. */
 export const STORE_OPTION_NAMES: readonly string[] = ['lifetimeMs', 'republish']
+export const PUT_OPTION_NAMES: readonly string[] = [...STORE_OPTION_NAMES, 'acknowledgements']
 
 /** Options of `publish`. */
 export interface PublishOptions extends StoreOptions {

@@ -19,17 +19,16 @@ import {
   mustBeRecord,
   mustBeSalt,
   mustBeValue,
-  STORE_OPTION_NAMES,
+  PUT_OPTION_NAMES,
 } from './arguments.js'
 import type { DhtEvents, Listener } from './events.js'
 import type { Address, Contact, NodeId } from './keyspace/index.js'
 import { LifeCycle } from './life-cycle.js'
-import { call, serve } from './messages.js'
-import type { FoundRecord, FoundRecords, LocatedPeer, StoredAt } from './node/index.js'
-import { findNodes, getRecord, putCopies, resolveRecords } from './node/index.js'
+import { call, query, serve } from './messages.js'
+import type { FoundRecord, FoundRecords, LocatedPeer, QueryReply, StoredAt } from './node/index.js'
+import { findNodes, getRecord, locatePeers, putCopies, resolveRecords } from './node/index.js'
 import type { DhtConfig, DhtOptions } from './options.js'
 import { resolveOptions } from './options.js'
-import { PeerSearch } from './peer-search.js'
 import type { KeyPair } from './platform/signatures.js'
 import { publishValue } from './publishing.js'
 import type { RecordKind } from './records/index.js'
@@ -48,6 +47,7 @@ import type {
   Started,
   StoreRecordResult,
 } from './results.js'
+import { SearchIterator } from './search-iterator.js'
 import { statsOf } from './stats.js'
 import { appMethod, PING } from './wire/index.js'
 
@@ -172,14 +172,15 @@ export class Dht implements AsyncDisposable {
 
   /**
    * Finds the peers of a topic, each once, as soon as it is known: first what one lookup brings, then pages from the
-   * holders for as long as they bring news and the loop goes on. Ends by itself; leaving the loop ends it too.
+   * holders for as long as they bring news. Ends by itself, and with the loop.
    *
    * @throws DhtError `ERR_NO_CONTACTS` when the routing table is empty, `ERR_TIMEOUT` when nobody was found and too few
    *   nodes answered to say that there is nobody
    */
   locate(topic: Uint8Array, options?: CallOptions): AsyncIterableIterator<LocatedPeer, undefined> {
     const { signal } = mustBeCallOptions(options)
-    return new PeerSearch(this.#life, mustBeKey('topic', topic), this.#kind(KindCode.peer), signal)
+    const [wanted, kind] = [mustBeKey('topic', topic), this.#kind(KindCode.peer)]
+    return new SearchIterator(this.#life, signal, (events) => locatePeers(this.#life.parts.node, wanted, kind, events))
   }
 
   /**
@@ -207,7 +208,7 @@ export class Dht implements AsyncDisposable {
    * the first is enough, the first.
    *
    * @param kind - one of the option `records`
-   * @returns no records when more than half of the k nearest nodes answered and none has any
+   * @returns no records when more than half of the k nearest answered and none has any
    * @throws DhtError as {@link Dht.resolve}
    */
   async findRecords(kind: RecordKind, key: Uint8Array, options?: CallOptions): Promise<FindRecordsResult> {
@@ -216,7 +217,8 @@ export class Dht implements AsyncDisposable {
     const { signal } = mustBeCallOptions(options)
     if (!known.isFirstEnough) return this.#find(known, wanted, signal)
     const { record, ...costs } = await this.#get(known, wanted, signal)
-    return { records: record ? [record] : [], ...costs }
+    // A copy: others may have waited for the same record.
+    return { records: record ? [new Uint8Array(record)] : [], ...costs }
   }
 
   /**
@@ -273,6 +275,23 @@ export class Dht implements AsyncDisposable {
   }
 
   /**
+   * Sends an application's own message to each node on the way to a point of the key space and to the k nearest to it,
+   * and gives the answers of those that {@link Dht.handle} it as they come. Ends by itself, and with the loop.
+   *
+   * @param target - 32 bytes, which the handlers get too
+   * @throws DhtError as {@link Dht.findNode}
+   */
+  query(
+    target: Uint8Array,
+    method: string,
+    payload: Uint8Array = NO_PAYLOAD,
+    options?: CallOptions,
+  ): AsyncIterableIterator<QueryReply, undefined> {
+    const wanted = mustBeKey('target', target)
+    return query(this.#life, wanted, mustBeMethodName(method), mustBePayload(payload), mustBeCallOptions(options))
+  }
+
+  /**
    * Answers an application's own messages of one name. A request that arrives twice runs the handler once.
    *
    * @param method - 1 to 32 bytes
@@ -324,8 +343,7 @@ export class Dht implements AsyncDisposable {
     record: Uint8Array,
     options: PutOptions | undefined,
   ): Promise<StoreRecordResult> {
-    const names = [...STORE_OPTION_NAMES, 'acknowledgements']
-    const { acknowledgements, lifetimeMs: given, republish, signal } = mustBeCallOptions(options, names)
+    const { acknowledgements, lifetimeMs: given, republish, signal } = mustBeCallOptions(options, PUT_OPTION_NAMES)
     const needed = mustBeAcknowledgements(acknowledgements, this.#config.k) ?? this.#config.acknowledgements
     const lifetimeMs = mustBeLifetime(given, this.#config.valueLifetimeMaxMs) ?? this.#config.valueLifetimeMs
     const isKept = mustBeFlag('republish', republish) ?? true

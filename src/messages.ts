@@ -1,11 +1,14 @@
 import type { CallOptions } from './arguments.js'
 import { copyOfContact, mustBeCallOptions, mustBePayload } from './arguments.js'
 import { DhtError } from './errors.js'
-import type { Address, Contact } from './keyspace/index.js'
+import type { Address, Contact, NodeId } from './keyspace/index.js'
 import type { LifeCycle } from './life-cycle.js'
+import type { QueryReply } from './node/index.js'
+import { answerApp, queryNodes } from './node/index.js'
 import type { AppHandler } from './results.js'
 import type { Callee } from './rpc/index.js'
-import type { Method } from './wire/index.js'
+import { SearchIterator } from './search-iterator.js'
+import type { AppParams, Method } from './wire/index.js'
 import { appMethod } from './wire/index.js'
 
 const NO_PAYLOAD = new Uint8Array(0)
@@ -42,20 +45,38 @@ function findCallee(life: LifeCycle, to: Contact | Address, signal: AbortSignal 
   })
 }
 
+/** Queries the nodes on the way to a point of the key space. */
+export function query(
+  life: LifeCycle,
+  target: NodeId,
+  name: string,
+  payload: Uint8Array,
+  { signal }: CallOptions,
+): SearchIterator<QueryReply> {
+  return new SearchIterator(life, signal, ({ found, done }) => ({
+    stop: queryNodes(life.parts.node, target, name, payload, {
+      found: (reply) => found({ ...reply, from: copyOfContact(reply.from) }),
+      done,
+    }),
+    // There are at most as many answers as a lookup asks nodes.
+    resume: () => {},
+  }))
+}
+
 /** Serves an application's messages of one name; returns what ends that. */
 export function serve(life: LifeCycle, name: string, handler: AppHandler): () => void {
   life.mustNotBeClosed()
   const { rpc } = life.parts.node
   if (rpc.serves(name)) throw new RangeError(`${name} is handled already`)
-  const answer = async (payload: Uint8Array, from: Contact): Promise<Uint8Array> => {
-    const result = await handler(payload, { from: copyOfContact(from) })
+  const answer = async ({ payload, target }: AppParams, from: Contact): Promise<Uint8Array> => {
+    const result = await handler(payload, { from: copyOfContact(from), ...(target && { target }) })
     return result === undefined ? NO_PAYLOAD : mustBePayload(result)
   }
   return rpc.serve(
     appMethod(name),
-    ({ payload }, { from }, reply) => {
-      answer(payload, from).then(
-        (result) => reply.result({ payload: result }),
+    (params, request, reply) => {
+      answer(params, request.from).then(
+        (result) => reply.result(answerApp(life.parts.node, params, request, result)),
         (error) => {
           reply.error('ERR_REMOTE', 'the handler failed')
           if (!life.isClosed) life.events.emit('handlerFailed', { method: name, error })

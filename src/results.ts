@@ -1,7 +1,7 @@
 // What a node's calls return.
 
 import type { CallOptions } from './arguments.js'
-import type { Address, Contact } from './keyspace/index.js'
+import type { Address, Contact, NodeId } from './keyspace/index.js'
 import type { Costs, NodeCounters, Refused } from './node/index.js'
 import type { RpcCounters } from './rpc/index.js'
 
@@ -103,7 +103,11 @@ export interface PingResult extends Contact {
 /** Answers an application's own message. What it throws becomes `ERR_REMOTE` at the requester. */
 export type AppHandler = (
   payload: Uint8Array,
-  request: { readonly from: Contact },
+  request: {
+    readonly from: Contact
+    /** Of a query: the point that its asker looks for. */
+    readonly target?: NodeId
+  },
 ) => Uint8Array | undefined | Promise<Uint8Array | undefined>
 
 /** Everything a node counts. */

@@ -20,13 +20,23 @@ interface Rule {
 const LAYERS: Readonly<Record<string, { values: readonly string[]; types: readonly string[] }>> = {
   'errors.ts': { values: [], types: [] },
   keyspace: { values: [], types: [] },
-  'peer-search.ts': { values: ['keyspace', 'life-cycle.ts', 'node', 'records'], types: [] },
+  'search-iterator.ts': { values: ['life-cycle.ts', 'operations.ts'], types: ['node'] },
   'announcing.ts': {
     values: ['keyspace', 'arguments.ts', 'life-cycle.ts', 'node', 'records', 'results.ts'],
     types: [],
   },
   'messages.ts': {
-    values: ['keyspace', 'errors.ts', 'arguments.ts', 'life-cycle.ts', 'results.ts', 'rpc', 'wire'],
+    values: [
+      'keyspace',
+      'errors.ts',
+      'arguments.ts',
+      'life-cycle.ts',
+      'node',
+      'results.ts',
+      'rpc',
+      'search-iterator.ts',
+      'wire',
+    ],
     types: [],
   },
   'publishing.ts': {

@@ -3,7 +3,7 @@ import { compareDistance } from '../keyspace/index.js'
 import type { RecordKind } from '../records/index.js'
 import type { StoredRecord } from '../storage/index.js'
 import { whenReady } from '../storage/index.js'
-import { usable } from './copies.js'
+import { turnOf, usable } from './copies.js'
 import type { ReceivedRecord, RecordLookupEvents } from './lookups.js'
 import { lookUpRecords, ONE_RECORD } from './lookups.js'
 import type { NodeContext } from './node-context.js'
@@ -51,8 +51,13 @@ export function getRecord(node: NodeContext, key: NodeId, kind: RecordKind, done
   }
 }
 
+/** One lookup serves all who want the same at the same time. */
 function getFromNetwork(node: NodeContext, key: NodeId, kind: RecordKind, done: Done<FoundRecord>): () => void {
   if (node.table.size === 0) return refuse(done)
+  return node.gets.join(turnOf(key, kind), (found) => lookUp(node, key, kind, found), done)
+}
+
+function lookUp(node: NodeContext, key: NodeId, kind: RecordKind, done: Done<FoundRecord>): () => void {
   let nearestWithout: { contact: Contact; token: Uint8Array } | undefined
   const events: RecordLookupEvents = {
     answer(contact, { records, token }, end) {

@@ -38,6 +38,16 @@ export function lookUpNodes(
   return start(node, lookup, target, { query: nodesFrom(node, target, 0), done })
 }
 
+/** Looks for the k nodes nearest to `target` with a query of one's own. */
+export function lookUpWith(
+  node: NodeContext,
+  target: NodeId,
+  query: Query,
+  done: (outcome: LookupOutcome) => void,
+): LookupRun {
+  return start(node, createLookup(node, target, nearestSeeds(node, target)), target, { query, done })
+}
+
 /** Asks each contact for those that it knows nearest to the target, from the `skip`-th on. */
 function nodesFrom(node: NodeContext, target: NodeId, skip: number): PageQuery {
   return (contact, events) =>
@@ -120,10 +130,8 @@ export function lookUpRecords(
       if (!isOpen) return
       const { contacts, count } = readContacts(node, result.contacts, from)
       if (result.leftOut === 0) return queryEvents.answered(contacts)
-      // Records took the room of contacts: the rest is asked for, and what came counts even if that fails.
-      cancel = askNodes(node, contact, key, count, queryEvents, (_error, more) =>
-        queryEvents.answered([...contacts, ...more]),
-      )
+      // Records took the room of contacts.
+      cancel = askMoreNodes(node, contact, key, count, contacts, queryEvents)
     })
     return () => {
       isOpen = false
@@ -204,6 +212,23 @@ function start(
       done(outcome)
     },
   })
+}
+
+/**
+ * Asks a contact for the rest of its contacts, for which its answer had no room. What came counts even if that fails.
+ *
+ * @param skip - how many came
+ * @param known - those of them that are worth asking
+ */
+export function askMoreNodes(
+  node: NodeContext,
+  contact: Contact,
+  target: NodeId,
+  skip: number,
+  known: readonly Contact[],
+  events: QueryEvents,
+): () => void {
+  return askNodes(node, contact, target, skip, events, (_error, more) => events.answered([...known, ...more]))
 }
 
 /** The contacts of a reply that are worth asking, and how many it named. */

@@ -8,6 +8,8 @@ import type { RoutingTable, TableEntry } from '../routing/index.js'
 import type { Rpc } from '../rpc/index.js'
 import type { RecordStore } from '../storage/index.js'
 import type { ContactPacker } from '../wire/index.js'
+import type { FoundRecord } from './get-record.js'
+import type { Shared } from './shared.js'
 import type { Turns } from './turns.js'
 
 /** What the parts of a node share. Each takes of it what it needs. */
@@ -23,6 +25,8 @@ export interface NodeContext {
   readonly store: RecordStore
   /** Keeps apart those who read and write the records of one key. */
   readonly turns: Turns
+  /** The lookups for a first record that are under way. */
+  readonly gets: Shared<FoundRecord>
   /** What may be stored, by code. */
   readonly kinds: ReadonlyMap<number, RecordKind>
   /** The first bytes of the hash of the network's name, which signatures are bound to. */

@@ -286,24 +286,43 @@ export const TOKENS: Method<TokensParams, TokensResult> = {
   },
 }
 
-/** Parameters and result of an application's own method: bytes that it reads itself. */
-export interface AppPayload {
+/** Parameters of an application's own method: bytes that it reads itself. */
+export interface AppParams {
   readonly payload: Uint8Array
+  /** Of an iterative query: the point that is looked for, so that contacts nearest to it are wanted too. */
+  readonly target?: NodeId | undefined
 }
 
-function readPayload(raw: readonly unknown[]): AppPayload | undefined {
-  const payload = readBytes(raw[0], 0, PAYLOAD_BYTES_MAX)
-  return payload && { payload }
+/** Result of an application's own method. */
+export interface AppResult {
+  readonly payload: Uint8Array
+  /** Of an iterative query: packed contacts nearest to its target, nearest first, as many as fit; else none. */
+  readonly contacts?: Uint8Array | undefined
+  /** How many further contacts did not fit: FIND_NODE brings them. */
+  readonly leftOut?: number | undefined
 }
+
+const NO_CONTACTS = new Uint8Array(0)
 
 /** An application's own method. Padded, so that its first answer to a stranger may fill a datagram too. */
-export function appMethod(name: string): Method<AppPayload, AppPayload> {
+export function appMethod(name: string): Method<AppParams, AppResult> {
   return {
     code: name,
     paddedBytes: PADDED_REQUEST_BYTES,
-    writeParams: ({ payload }) => [payload],
-    readParams: readPayload,
-    writeResult: ({ payload }) => [payload],
-    readResult: readPayload,
+    writeParams: ({ payload, target }) => (target ? [payload, target] : [payload]),
+    readParams(raw) {
+      const payload = readBytes(raw[0], 0, PAYLOAD_BYTES_MAX)
+      const target = raw.length > 1 ? readId(raw[1]) : undefined
+      if (!payload || (raw.length > 1 && !target)) return undefined
+      return target ? { payload, target } : { payload }
+    },
+    writeResult: ({ payload, contacts, leftOut = 0 }) => (contacts ? [payload, contacts, leftOut] : [payload]),
+    readResult(raw) {
+      const payload = readBytes(raw[0], 0, PAYLOAD_BYTES_MAX)
+      const contacts = raw.length > 1 ? readBytes(raw[1], 0, PACKED_CONTACTS_BYTES_MAX) : NO_CONTACTS
+      const leftOut = raw.length > 2 ? readInteger(raw[2], SKIP_MAX) : 0
+      if (!payload || !contacts || leftOut === undefined) return undefined
+      return raw.length > 1 ? { payload, contacts, leftOut } : { payload }
+    },
   }
 }

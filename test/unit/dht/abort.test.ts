@@ -20,6 +20,12 @@ const calls: [string, (dht: Dht, peer: Contact, options: CallOptions) => Promise
   ['findRecords', (dht, _peer, options) => dht.findRecords(tally, KEY, options)],
   ['findNode', (dht, _peer, options) => dht.findNode(KEY, options)],
   ['ping', (dht, peer, options) => dht.ping(peer, options)],
+  [
+    'query',
+    async (dht, _peer, options) => {
+      for await (const { payload } of dht.query(KEY, 'echo', bytes(3), options)) expect(payload).toEqual(bytes(3))
+    },
+  ],
   ['request', (dht, peer, options) => dht.request(peer, 'echo', bytes(3), options)],
 ]
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { IncomingRequest, Reply } from '../../../src/rpc/index.js'
-import type { AppPayload } from '../../../src/wire/index.js'
+import type { AppParams, AppResult } from '../../../src/wire/index.js'
 import { appMethod, errorCode, FIND_NODE, Flag, PING } from '../../../src/wire/index.js'
 import { exchange, RawPeer } from './raw-peer.js'
 import { openRpc, rpcAndPeer, writtenDown } from './rpc-fixture.js'
@@ -11,7 +11,7 @@ const ONE_BYTE = { payload: Uint8Array.of(1) }
 
 /** Serves `echo` by hand: what came in, and how to answer it. */
 function servedByHand(rpc: Awaited<ReturnType<typeof rpcAndPeer>>['rpc'], once: boolean) {
-  const asked: { params: AppPayload; request: IncomingRequest; reply: Reply<AppPayload> }[] = []
+  const asked: { params: AppParams; request: IncomingRequest; reply: Reply<AppResult> }[] = []
   rpc.serve(ECHO, (params, request, reply) => asked.push({ params, request, reply }), once)
   return asked
 }

@@ -126,9 +126,29 @@ const CASES: readonly Case[] = [
       },
     ],
   },
-  { what: "params of an app's method", read: appMethod('x').readParams, valid: [NONE], elements: [blobs(0, 1000)] },
-  { what: "result of an app's method", read: appMethod('x').readResult, valid: [NONE], elements: [blobs(0, 1000)] },
+  {
+    what: "params of an app's query",
+    read: (raw) => (raw.length > 1 ? appMethod('x').readParams(raw) : undefined),
+    valid: [NONE, KEY],
+    elements: [blobs(0, 1000), blobs(32, 32)],
+  },
+  {
+    what: "result of an app's query",
+    read: (raw) => (raw.length > 2 ? appMethod('x').readResult(raw) : undefined),
+    valid: [NONE, NONE, 0],
+    elements: [blobs(0, 1000), blobs(0, 1200), integers(1000)],
+  },
 ]
+
+test("an app's method needs its payload only", () => {
+  const { readParams, readResult } = appMethod('x')
+  expect(readParams([RECORD])).toEqual({ payload: RECORD })
+  expect(readResult([RECORD])).toEqual({ payload: RECORD })
+  for (const wrong of blobs(0, 1000).wrong) {
+    expect(readParams([wrong])).toBeUndefined()
+    expect(readResult([wrong])).toBeUndefined()
+  }
+})
 
 describe.each(CASES)('$what', ({ read, valid, elements }) => {
   test('are read where every element is right', () => {

@@ -1,30 +1,36 @@
-import type { NodeId } from './keyspace/index.js'
 import type { LifeCycle } from './life-cycle.js'
-import type { LocatedPeer, Search } from './node/index.js'
-import { locatePeers } from './node/index.js'
-import type { RecordKind } from './records/index.js'
+import type { Search } from './node/index.js'
+import type { Done } from './operations.js'
 
-/** So many found peers may wait for the application before no further pages are asked for. */
+/** So many finds may wait for the application before no further ones are asked for. */
 const WAITING_MAX = 64
 
-type Next = IteratorResult<LocatedPeer, undefined>
+type Next<T> = IteratorResult<T, undefined>
 
-/** The peers of a topic as they are found: begins with the first `next`, and ends with the loop that is left. */
-export class PeerSearch implements AsyncIterableIterator<LocatedPeer, undefined> {
+/** What a search reports. */
+export interface SearchEvents<T> {
+  found(find: T): void
+  /** Whether further finds are wanted now; else {@link Search.resume} goes on. */
+  wantsMore(): boolean
+  done: Done<undefined>
+}
+
+/** What a search finds, as it is found: begins with the first `next`, and ends with the loop that is left. */
+export class SearchIterator<T> implements AsyncIterableIterator<T, undefined> {
   readonly #begin: () => void
-  readonly #found: LocatedPeer[] = []
-  readonly #waiting: { resolve(next: Next): void; reject(error: unknown): void }[] = []
+  readonly #found: T[] = []
+  readonly #waiting: { resolve(next: Next<T>): void; reject(error: unknown): void }[] = []
   #search: Search | undefined
   #hasBegun = false
   #end: { readonly error?: unknown } | undefined
   #stop = (): void => {}
 
-  constructor(life: LifeCycle, topic: NodeId, kind: RecordKind, signal: AbortSignal | undefined) {
+  constructor(life: LifeCycle, signal: AbortSignal | undefined, search: (events: SearchEvents<T>) => Search) {
     this.#begin = () => {
       const over = life.run<undefined>(signal, (done) => {
         this.#stop = () => done(undefined)
-        this.#search = locatePeers(life.parts.node, topic, kind, {
-          found: (peer) => this.#onFound(peer),
+        this.#search = search({
+          found: (find) => this.#onFound(find),
           wantsMore: () => this.#found.length < WAITING_MAX,
           done,
         })
@@ -42,21 +48,21 @@ export class PeerSearch implements AsyncIterableIterator<LocatedPeer, undefined>
     return this
   }
 
-  next(): Promise<Next> {
+  next(): Promise<Next<T>> {
     if (!this.#hasBegun) {
       this.#hasBegun = true
       this.#begin()
     }
-    const peer = this.#found.shift()
-    if (peer) {
+    const find = this.#found.shift()
+    if (find !== undefined) {
       if (this.#found.length < WAITING_MAX / 2) this.#search?.resume()
-      return Promise.resolve({ value: peer, done: false })
+      return Promise.resolve({ value: find, done: false })
     }
     if (this.#end) return this.#last()
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
   }
 
-  return(): Promise<Next> {
+  return(): Promise<Next<T>> {
     this.#hasBegun = true
     this.#found.length = 0
     this.#search?.stop()
@@ -65,11 +71,11 @@ export class PeerSearch implements AsyncIterableIterator<LocatedPeer, undefined>
     return Promise.resolve({ value: undefined, done: true })
   }
 
-  #onFound(peer: LocatedPeer): void {
+  #onFound(find: T): void {
     if (this.#end) return
     const waiting = this.#waiting.shift()
-    if (waiting) waiting.resolve({ value: peer, done: false })
-    else this.#found.push(peer)
+    if (waiting) waiting.resolve({ value: find, done: false })
+    else this.#found.push(find)
   }
 
   #over(end: { readonly error?: unknown }): void {
@@ -88,7 +94,7 @@ export class PeerSearch implements AsyncIterableIterator<LocatedPeer, undefined>
   }
 
   /** A failure is told once; after it the iteration is over. */
-  #last(): Promise<Next> {
+  #last(): Promise<Next<T>> {
     const end = this.#end
     this.#end = {}
     return end && 'error' in end ? Promise.reject(end.error) : Promise.resolve({ value: undefined, done: true })
