@@ -1,0 +1,122 @@
+// @ts-check
+// Plots as SVG, drawn without a browser.
+
+/** @import { EChartsCoreOption } from 'echarts' */
+/** @import { Plot, Series } from './suites.js' */
+
+const SIZE = { width: 760, height: 440 }
+const FONT = { fontFamily: 'sans-serif', color: '#333' }
+/** Told apart by people who see few colours too (Okabe and Ito). */
+const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000', '#999999']
+const LEGEND_ROW_PX = 22
+/** How many letters of a legend fit in a row beside its symbols. */
+const LEGEND_ROW_LETTERS = 85
+
+/**
+ * @param {Plot} plot
+ * @returns {Promise<string>}
+ */
+export async function drawPlot(plot) {
+  // It takes half a second to load, which a run without plots need not wait for.
+  const { init } = await import('echarts')
+  const chart = init(null, null, { renderer: 'svg', ssr: true, ...SIZE })
+  try {
+    chart.setOption(plot.kind === 'bar' ? barOption(plot) : lineOption(plot))
+    return `${chart.renderToSVGString()}\n`
+  } finally {
+    chart.dispose()
+  }
+}
+
+/**
+ * @param {Plot} plot
+ * @returns {EChartsCoreOption}
+ */
+function lineOption(plot) {
+  const { xLog, yLog, series } = plot
+  return {
+    ...common(plot),
+    xAxis: { ...axis(plot.xName, 30), type: xLog ? 'log' : 'value', ...(xLog && spanOf(series)) },
+    yAxis: { ...axis(plot.yName, 50), type: yLog ? 'log' : 'value' },
+    series: series.map(({ name, points, dashed }) => ({
+      name,
+      type: 'line',
+      // A logarithm of nothing is no point.
+      data: points.filter(([x, y]) => !(xLog && Number(x) <= 0) && !(yLog && y <= 0)),
+      symbol: dashed ? 'none' : 'circle',
+      symbolSize: points.length > 40 ? 3 : 6,
+      lineStyle: { width: 2, type: dashed ? 'dashed' : 'solid' },
+    })),
+  }
+}
+
+/**
+ * @param {Plot} plot
+ * @returns {EChartsCoreOption}
+ */
+function barOption(plot) {
+  const { yLog, series } = plot
+  const categories = plot.categories ?? valuesOf(series)
+  return {
+    ...common(plot),
+    xAxis: { ...axis(plot.xName, 30), type: 'category', data: categories },
+    yAxis: { ...axis(plot.yName, 50), type: yLog ? 'log' : 'value' },
+    series: series.map(({ name, points }) => {
+      const heights = new Map(points.map(([x, y]) => [plot.categories && typeof x === 'number' ? x : String(x), y]))
+      return {
+        name,
+        type: 'bar',
+        data: categories.map((each, i) => heights.get(each) ?? heights.get(i) ?? '-'),
+      }
+    }),
+  }
+}
+
+/** @param {Plot} plot */
+function common({ title, series }) {
+  const letters = series.reduce((sum, { name }) => sum + name.length + 6, 0)
+  const legendRows = series.length > 1 ? Math.ceil(letters / LEGEND_ROW_LETTERS) : 0
+  return {
+    animation: false,
+    color: COLORS,
+    backgroundColor: '#fff',
+    textStyle: FONT,
+    title: {
+      text: title,
+      left: 'center',
+      top: 10,
+      textStyle: { ...FONT, fontSize: 15, fontWeight: 'normal' },
+    },
+    ...(legendRows > 0 && {
+      legend: { bottom: 6, left: 'center', width: SIZE.width - 60, textStyle: FONT },
+    }),
+    grid: { left: 75, right: 40, top: 50, bottom: 55 + legendRows * LEGEND_ROW_PX },
+  }
+}
+
+/**
+ * @param {string | undefined} name
+ * @param {number} gap
+ */
+function axis(name, gap) {
+  return { name, nameLocation: 'middle', nameGap: gap, nameTextStyle: FONT, axisLabel: FONT }
+}
+
+/**
+ * A logarithmic axis reaches over whole powers of ten unless it is told to end where the points do.
+ * @param {readonly Series[]} series
+ */
+function spanOf(series) {
+  const xs = series.flatMap(({ points }) => points.map(([x]) => Number(x))).filter((x) => x > 0)
+  return xs.length > 0 ? { min: Math.min(...xs), max: Math.max(...xs) } : {}
+}
+
+/**
+ * Numbers in their order, words in the order in which they come.
+ * @param {readonly Series[]} series
+ */
+function valuesOf(series) {
+  const values = [...new Set(series.flatMap(({ points }) => points.map(([x]) => x)))]
+  if (values.every((value) => typeof value === 'number')) values.sort((a, b) => Number(a) - Number(b))
+  return values.map(String)
+}

@@ -1,0 +1,222 @@
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+const RUN = fileURLToPath(new URL('../../bench/run.js', import.meta.url))
+const REPORT = fileURLToPath(new URL('../../bench/report.js', import.meta.url))
+
+/** A bench that measures nothing and leaves a line in a log for each case that it runs; it needs no built package. */
+const FAKE = `
+import { appendFileSync, existsSync } from 'node:fs'
+
+export default {
+  name: 'fake',
+  summary: 'squares of numbers',
+  page: 'docs/benchmarks/fake.md',
+  options: {
+    numbers: { value: '1,2,3', quick: '1', help: 'which', selects: true },
+    log: { value: '', help: 'file' },
+    power: { value: '2', help: 'of the numbers' },
+  },
+  cases: ({ numbers }) => numbers.split(',').map((number) => ({ id: 'number ' + number, number: Number(number) })),
+  async run({ number }, { seed, options, progress }) {
+    appendFileSync(options.log, number + '\\n')
+    progress('squaring', 0.5)
+    if (number === 13) throw new Error('an unlucky number')
+    if (number === 14) process.kill(process.pid, 'SIGKILL')
+    if (number === 2 && existsSync(options.log + '.block')) await new Promise((resolve) => setTimeout(resolve, 30_000))
+    return { result: number ** Number(options.power), seed }
+  },
+  report(results) {
+    const points = results.map(({ case: { number }, result }) => [number, result.result])
+    return {
+      tables: [{ title: 'Squares', columns: ['number', 'square'], rows: points }],
+      plots: [
+        { file: 'line', title: 'Squares & <more>', kind: 'line', xName: 'n', yName: 'n²', xLog: true, series: [{ name: 'squares', points }, { name: 'floor', points, dashed: true }] },
+        { file: 'bar', title: 'Bars', kind: 'bar', categories: ['a', 'b'], series: [{ name: 'one', points: [['a', 1], ['b', 2]] }] },
+      ],
+      checks: [{ name: 'first square', value: points[0]?.[1], bound: '<= 1', met: points[0]?.[1] <= 1 }],
+      notes: ['Squares grow.'],
+    }
+  },
+}
+`
+
+interface Ended {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+let folder: string
+let suites: string
+let results: string
+let log: string
+let child: ChildProcess | undefined
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'xorbit-bench-'))
+  suites = join(folder, 'suites')
+  results = join(folder, 'results')
+  log = join(folder, 'log')
+  mkdirSync(suites)
+  writeFileSync(join(suites, 'fake.js'), FAKE)
+})
+
+afterEach(() => {
+  child?.kill('SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** Runs a command to its end; SIGINT is sent once `interruptWhen` holds. */
+function node(file: string, args: readonly string[], interruptWhen?: () => boolean): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const started = spawn(process.execPath, [file, ...args, '--suites', suites], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 60_000,
+    })
+    child = started
+    let [stdout, stderr] = ['', '']
+    started.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    started.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    const watch = setInterval(() => {
+      if (interruptWhen?.()) started.kill('SIGINT')
+    }, 50)
+    started.once('error', reject)
+    started.once('close', (status) => {
+      clearInterval(watch)
+      resolve({ status, stdout, stderr })
+    })
+  })
+}
+
+function run(args: readonly string[], interruptWhen?: () => boolean): Promise<Ended> {
+  return node(RUN, [...args, '--results', results], interruptWhen)
+}
+
+function fake(args: readonly string[] = [], interruptWhen?: () => boolean): Promise<Ended> {
+  return run(['fake', '--log', log, ...args], interruptWhen)
+}
+
+/** The numbers of the cases that ran, in their order. */
+function ran(): number[] {
+  return existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n').map(Number) : []
+}
+
+/** The names of all elements that were opened; throws where one is not closed in its order. */
+function elementsOf(svg: string): string[] {
+  const names: string[] = []
+  const open: string[] = []
+  const rest = svg
+    .replaceAll(/<!\[CDATA\[.*?\]\]>/gs, '')
+    .replaceAll(/<(\/?)([a-zA-Z]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>/g, (_, end, name, _attributes, empty) => {
+      if (end === '/') expect(open.pop()).toBe(name)
+      else names.push(name)
+      if (end === '' && empty === '') open.push(name)
+      return ''
+    })
+  expect(open).toEqual([])
+  expect(rest).not.toMatch(/[<>]|&(?!\w+;|#)/)
+  return names
+}
+
+test('lists the benches with their summaries', async () => {
+  const { status, stdout } = await run(['--list'])
+  expect(stdout).toBe('fake  squares of numbers\n')
+  expect(status).toBe(0)
+})
+
+test('says what the options of a bench are', async () => {
+  const { status, stdout } = await fake(['--help'])
+  expect(stdout).toMatch(/squares of numbers[\s\S]*--numbers 1,2,3[\s\S]*--seed 1/)
+  expect(status).toBe(0)
+  expect(ran()).toEqual([])
+})
+
+test.each([
+  ['a bench that there is not', ['fakes'], "there is no bench 'fakes'; there are: all, fake\n"],
+  ['an option that there is not', ['fake', '--number', '1'], 'the bench fake has no option --number; it has --list'],
+  ['an option without its value', ['fake', '--numbers'], "the bench fake: Option '--numbers"],
+  ['a case that there is twice', ['fake', '--numbers', '4,4'], "fake has two cases 'number 4'"],
+])('refuses %s', async (_, args, message) => {
+  const { status, stdout, stderr } = await run(args)
+  expect(stderr).toContain(message)
+  expect(stderr).not.toContain('    at ')
+  expect(stdout).toBe('')
+  expect(status).toBe(2)
+})
+
+test('an interrupted run goes on with the cases that have no results yet', async () => {
+  writeFileSync(`${log}.block`, '')
+  const first = await fake([], () => ran().length === 2)
+  expect(first.status).toBe(130)
+  expect(first.stdout).toBe('')
+  expect(ran()).toEqual([1, 2])
+  rmSync(`${log}.block`)
+  const second = await fake()
+  expect(second.status).toBe(0)
+  expect(second.stderr).toContain('1 of 3 cases have results already')
+  expect(ran()).toEqual([1, 2, 2, 3])
+  expect(second.stdout).toMatch(/Squares\n {2}number +square\n {2}1 +1\n {2}2 +4\n {2}3 +9\n/)
+  expect(second.stdout).toMatch(/met +first square: 1 \(<= 1\)/)
+})
+
+test('what only chooses cases keeps the results of the others, and all else begins anew', async () => {
+  await fake(['--numbers', '1,3'])
+  const more = await fake(['--numbers', '2'])
+  expect(more.stdout).toMatch(/2 +4\n {2}1 +1\n {2}3 +9\n/)
+  expect(ran()).toEqual([1, 3, 2])
+  const other = await fake(['--numbers', '2', '--power', '3'])
+  expect(other.stderr).toContain('begins anew (other options)')
+  expect(other.stdout).toMatch(/number +square\n {2}2 +8\n\n/)
+  await fake(['--numbers', '2', '--power', '3', '--seed', '2'])
+  await fake(['--numbers', '2', '--power', '3', '--seed', '2', '--fresh'])
+  expect(ran()).toEqual([1, 3, 2, 2, 2, 2])
+})
+
+test('a case that throws or dies is reported, not kept, and stops no other', async () => {
+  const { status, stdout, stderr } = await fake(['--numbers', '13,14,3', '--json'])
+  expect(status).toBe(1)
+  expect(stderr).toMatch(/FAILED fake number 13: Error: an unlucky number/)
+  expect(stderr).toMatch(/FAILED fake number 14: its process was killed by SIGKILL before it had a result/)
+  const told = JSON.parse(stdout)
+  expect(told).toMatchObject({ seed: '1', cases: [{ case: { number: 3 }, result: { result: 9, seed: '1' } }] })
+  expect(told.machine).toMatchObject({ cores: expect.any(Number), node: process.version })
+  await fake(['--numbers', '13,14,3'])
+  expect(ran()).toEqual([13, 14, 3, 13, 14])
+})
+
+test('draws well-formed SVG, and writes a page with it', async () => {
+  await fake()
+  for (const plot of ['line', 'bar']) {
+    const svg = readFileSync(join(results, `fake-${plot}.svg`), 'utf8')
+    expect(elementsOf(svg)).toEqual(expect.arrayContaining(['svg', 'path', 'text']))
+  }
+  expect(() => elementsOf('<svg><g></svg></g>')).toThrow()
+  expect(readFileSync(join(results, 'fake-line.svg'), 'utf8')).toContain('Squares &amp; &lt;more&gt;')
+  const page = join(folder, 'benchmarks.md')
+  const { status } = await node(REPORT, ['--results', results, '--page', page])
+  expect(status).toBe(0)
+  const text = readFileSync(page, 'utf8')
+  expect(text).toContain('| number | square |\n|---|---:|\n| 1 | 1 |\n| 2 | 4 |')
+  expect(text).toContain('![Bars](benchmarks/fake-bar.svg)')
+  expect(text).toContain('- met: first square is 1, target <= 1')
+  expect(existsSync(join(folder, 'benchmarks', 'fake-bar.svg'))).toBe(true)
+})
+
+test('--quick takes the small sizes, and all runs every bench and makes the page', async () => {
+  const quick = FAKE.replace("log: { value: ''", `log: { value: ${JSON.stringify(log)}`)
+  writeFileSync(join(suites, 'fake.js'), quick)
+  const { status } = await run(['all', '--quick'])
+  expect(status).toBe(0)
+  expect(ran()).toEqual([1])
+  expect(readFileSync(join(results, 'benchmarks.md'), 'utf8')).toContain('- [fake](#fake)')
+})
