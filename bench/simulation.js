@@ -20,9 +20,10 @@ const STORE_LIMITS = { bytesMax: 64 * 2 ** 20, recordsMax: 65_536, recordsPerSou
  * A network that joined through one node and came to rest.
  * @param {Simulator} simulator
  * @param {number} count
- * @param {{ optionsOf?: (i: number) => NodeOptions }} [settings] - options of the node that joins as i-th
+ * @param {{ optionsOf?: (i: number) => NodeOptions, onJoined?: (joined: number) => void }} [settings] - options of the
+ *   node that joins as i-th; who is told how many have joined
  */
-export async function build(simulator, count, { optionsOf } = {}) {
+export async function build(simulator, count, { optionsOf, onJoined } = {}) {
   /** @type {Node[]} */
   const nodes = []
   /** @type {number[]} */
@@ -39,6 +40,7 @@ export async function build(simulator, count, { optionsOf } = {}) {
     const joined = nodes.length
     const batch = Math.min(JOINING_AT_ONCE, count - joined)
     await Promise.all(Array.from({ length: batch }, (_, i) => add(joined + i, bootstrap)))
+    onJoined?.(nodes.length)
   }
   await simulator.delay(30_000)
   const stats = nodes.map(({ dht }) => dht.stats())
@@ -76,18 +78,45 @@ export async function join(simulator, bootstrap, options = {}, begun) {
  * @param {readonly Node[]} nodes
  * @param {Uint8Array} target
  * @param {Node} [asker] - left out, as nobody finds himself
+ * @param {number} [count]
  */
-export function trueNearest(nodes, target, asker) {
-  const distance = (/** @type {Node} */ { id }) => id.map((byte, i) => byte ^ /** @type {number} */ (target[i]))
-  return nodes
-    .filter((node) => node !== asker)
-    .map((node) => ({ node, distance: distance(node) }))
-    .sort((a, b) => {
-      const at = a.distance.findIndex((byte, i) => byte !== b.distance[i])
-      return /** @type {number} */ (a.distance[at]) - /** @type {number} */ (b.distance[at])
-    })
-    .slice(0, K)
-    .map(({ node }) => node)
+export function trueNearest(nodes, target, asker, count = K) {
+  const wanted = prefixOf(target)
+  // Nearest first. Four bytes decide but for a few nodes, which makes it fast enough for networks of any size.
+  /** @type {{ node: Node, prefix: number }[]} */
+  const nearest = []
+  for (const node of nodes) {
+    const prefix = (prefixOf(node.id) ^ wanted) >>> 0
+    if (node === asker || (nearest.length === count && prefix > /** @type {any} */ (nearest[count - 1]).prefix))
+      continue
+    const isNearer = (/** @type {{ node: Node, prefix: number }} */ other) =>
+      prefix === other.prefix ? compareDistance(target, node.id, other.node.id) < 0 : prefix < other.prefix
+    const at = nearest.findIndex(isNearer)
+    nearest.splice(at < 0 ? nearest.length : at, 0, { node, prefix })
+    if (nearest.length > count) nearest.pop()
+  }
+  return nearest.map(({ node }) => node)
+}
+
+/** @param {Uint8Array} id */
+function prefixOf(id) {
+  // An id has 32 bytes.
+  const byte = (/** @type {number} */ i) => /** @type {number} */ (id[i])
+  return ((byte(0) << 24) | (byte(1) << 16) | (byte(2) << 8) | byte(3)) >>> 0
+}
+
+/**
+ * @param {Uint8Array} target
+ * @param {Uint8Array} a
+ * @param {Uint8Array} b
+ */
+function compareDistance(target, a, b) {
+  for (const [i, byte] of a.entries()) {
+    const other = /** @type {number} */ (b[i])
+    const wanted = /** @type {number} */ (target[i])
+    if (byte !== other) return (byte ^ wanted) - (other ^ wanted)
+  }
+  return 0
 }
 
 /**

@@ -4,7 +4,7 @@
 import process from 'node:process'
 import { loadBench } from './suites.js'
 
-/** @import { BenchCase, Suite } from './suites.js' */
+/** @import { BenchCase, Progress, Suite } from './suites.js' */
 /** @typedef {{ suite: Suite, theCase: BenchCase, seed: string, options: Record<string, string> }} Order */
 /** @typedef {{ progress: string, share?: number | undefined } | { result: unknown } | { error: string }} Told */
 
@@ -16,7 +16,8 @@ process.once('disconnect', () => process.exit(1))
 async function run({ suite, theCase, seed, options }) {
   try {
     const bench = await loadBench(suite)
-    const progress = (/** @type {string} */ text, /** @type {number} */ share) => tell({ progress: text, share })
+    /** @type {Progress} */
+    const progress = (text, share) => tell({ progress: text, share })
     const result = await bench.run(theCase, { seed, options, progress })
     if (result === undefined) throw new Error('the case returned nothing')
     tell({ result }, () => process.exit(0))

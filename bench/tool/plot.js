@@ -74,7 +74,7 @@ function barOption(plot) {
 
 /** @param {Plot} plot */
 function common({ title, series }) {
-  const letters = series.reduce((sum, { name }) => sum + name.length + 6, 0)
+  const letters = series.reduce((sum, { name }) => sum + name.length + 8, 0)
   const legendRows = series.length > 1 ? Math.ceil(letters / LEGEND_ROW_LETTERS) : 0
   return {
     animation: false,
@@ -88,7 +88,15 @@ function common({ title, series }) {
       textStyle: { ...FONT, fontSize: 15, fontWeight: 'normal' },
     },
     ...(legendRows > 0 && {
-      legend: { bottom: 6, left: 'center', width: SIZE.width - 60, textStyle: FONT },
+      legend: {
+        itemWidth: 36,
+        itemHeight: 10,
+        itemGap: 16,
+        bottom: 6,
+        left: 'center',
+        width: SIZE.width - 60,
+        textStyle: FONT,
+      },
     }),
     grid: { left: 75, right: 40, top: 50, bottom: 55 + legendRows * LEGEND_ROW_PX },
   }
