@@ -11,16 +11,18 @@
 import { parseArgs } from 'node:util'
 import { generateKeyPair } from 'xorbit'
 import { Simulator } from 'xorbit/testing'
+import { beginChurn, exponentialSessions } from './population.js'
 import { build, HOUR_MS, inBatches, join, trueNearest } from './simulation.js'
 
 /** @import { Dht, DhtStats } from 'xorbit' */
+/** @import { Population } from './population.js' */
 /** @import { Node } from './simulation.js' */
 /** @typedef {{ name: string, code: number, keys: Uint8Array[], items: Uint8Array[], read: (node: Node, item: Uint8Array) => Promise<number | undefined> }} Group */
 /** @typedef {{ reads: number, absent: number, failed: number, lost: number, messages: number }} Tally */
 /** @typedef {{ ended: number, joins: number, announcers: number, requests: number, passedOn: number, lookups: number, datagrams: number }} Counts */
 /** @typedef {{ hour: number, tallies: Record<string, Tally>, upkeep: Record<string, number>, seconds: number }} Hour */
 /** @typedef {{ repair: boolean, hours: Hour[] }} Run */
-/** @typedef {{ pick: () => Node, died: (node: Node) => Promise<void>, living: () => Node[], counts: () => Counts }} Population */
+/** @typedef {Population & { counts: () => Counts }} CountedPopulation */
 
 const LIFETIME_MS = 48 * HOUR_MS
 const ANNOUNCERS = 10
@@ -54,8 +56,6 @@ if (!modes || !(nodeCount > BOOTSTRAP_NODES) || !(hourCount >= 1) || !(valueCoun
   console.error('                [--session 60] [--json]')
   process.exit(2)
 }
-// The median of an exponential distribution is its mean times ln 2.
-const meanSessionMs = (medianMinutes * 60_000) / Math.log(2)
 
 /** @type {Run[]} */
 const runs = []
@@ -84,7 +84,7 @@ async function simulate(repair) {
     console.error(`repair ${word(repair)}: the network stands`)
     const groups = await storeAll(simulator, nodes, announcers)
     console.error(`repair ${word(repair)}: all is stored`)
-    const population = beginChurn(simulator, nodes, announcers, repair)
+    const population = beginCountedChurn(simulator, nodes, announcers, repair)
     const startedAtMs = simulator.nowMs
     /** @type {Hour[]} */
     const hours = []
@@ -169,55 +169,32 @@ async function locateFirst(dht, topic) {
 }
 
 /**
- * From now on each node ends after a session, and a new one takes its place.
+ * Churn, and what all nodes sent, those that are gone included.
  * @param {Simulator} simulator
  * @param {readonly Node[]} nodes
  * @param {readonly Node[]} announcers - stay
  * @param {boolean} repair
- * @returns {Population}
+ * @returns {CountedPopulation}
  */
-function beginChurn(simulator, nodes, announcers, repair) {
-  const { random } = simulator
-  const joined = [...nodes]
-  /** All living nodes, those included that have not joined yet, with what tells of their end. @type {Map<Node, Promise<void>>} */
-  const living = new Map()
+function beginCountedChurn(simulator, nodes, announcers, repair) {
   const gone = noCounts()
-  const begin = (/** @type {Node} */ node) => {
-    const sessionMs = Math.round(-Math.log(1 - random.float()) * meanSessionMs)
-    const died = new Promise((/** @type {(end: void) => void} */ resolve) => {
-      simulator.after(sessionMs, () => resolve(end(node)))
-    })
-    living.set(node, died)
-  }
-  const end = (/** @type {Node} */ node) => {
-    add(gone, node.dht.stats())
-    gone.ended++
-    node.host.kill()
-    living.delete(node)
-    const at = joined.indexOf(node)
-    if (at >= 0) joined.splice(at, 1)
-    void replace()
-  }
-  const replace = async () => {
-    const bootstrap = random.shuffle(joined).slice(0, BOOTSTRAP_NODES)
-    const node = await join(
-      simulator,
-      bootstrap.map(({ address }) => address),
-      { repair },
-      begin,
-    )
-    const { calls, resends } = node.dht.stats()
-    gone.joins += calls + resends
-    joined.push(node)
-  }
-  for (const node of joined) begin(node)
+  const population = beginChurn(simulator, nodes, {
+    sessions: exponentialSessions(medianMinutes * 60_000),
+    options: { repair },
+    onEnd({ dht }) {
+      add(gone, dht.stats())
+      gone.ended++
+    },
+    onReplaced({ dht }) {
+      const { calls, resends } = dht.stats()
+      gone.joins += calls + resends
+    },
+  })
   return {
-    pick: () => random.pick(joined),
-    died: (node) => /** @type {Promise<void>} */ (living.get(node)),
-    living: () => [...living.keys()],
+    ...population,
     counts() {
       const counts = { ...gone }
-      for (const { dht } of living.keys()) add(counts, dht.stats())
+      for (const { dht } of population.living()) add(counts, dht.stats())
       for (const { dht } of announcers) {
         const stats = dht.stats()
         add(counts, stats)
@@ -247,7 +224,7 @@ function add(counts, { calls, resends, passedOn, lookups, datagramsSent }) {
 /**
  * Reads all that is due in an hour, spread evenly over it.
  * @param {Simulator} simulator
- * @param {Population} population
+ * @param {CountedPopulation} population
  * @param {readonly Group[]} groups
  * @param {number} hour
  */
@@ -277,7 +254,7 @@ async function readAll(simulator, population, groups, hour) {
 
 /**
  * @param {Simulator} simulator
- * @param {Population} population
+ * @param {CountedPopulation} population
  * @param {Group} group
  * @param {number} i
  * @param {Tally} tally
@@ -331,7 +308,7 @@ function holdersOf(living, key, code, reader) {
  * @param {Counts} before
  * @param {Counts} after
  * @param {Record<string, Tally>} tallies
- * @returns {Upkeep}
+ * @returns {Record<string, number>}
  */
 function upkeepOf(before, after, tallies) {
   const during = (/** @type {keyof Counts} */ name) => after[name] - before[name]
