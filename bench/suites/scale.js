@@ -1,0 +1,243 @@
+// @ts-check
+// What many nodes in one process take: memory, time, messages; and whether lookups still find all.
+
+import process from 'node:process'
+import { Simulator } from 'xorbit/testing'
+import { build, HOUR_MS, inBatches, trueNearest } from '../simulation.js'
+import { distribution, rounded } from '../statistics.js'
+import { readNumber, readNumbers } from '../tool/options.js'
+
+/** @import { Node } from '../simulation.js' */
+/** @import { Distribution } from '../statistics.js' */
+/** @import { Bench, CaseResult, Plot } from '../tool/suites.js' */
+/** @typedef {{ nodes: number, heapBytes: number, externalBytes: number, rssMiB: number, contacts: Distribution, formSeconds: number, formVirtualSeconds: number, formEventsPerSecond: number, joinMs: number, joinDatagrams: number, joinRequests: number, eventsPerSecond: number, virtualPerSecond: number, idlePackets: number, recall: number, lookups: number }} Result bytes, datagrams and requests of one node */
+
+/** What a node takes without contacts: the rest is divided by them. */
+const EMPTY_NODE_BYTES = 15 * 1024
+const IDLE_MS = 600_000
+const STEP_MS = 10_000
+const AT_ONCE = 10
+const WARM_UP_NODES = 50
+
+/** @type {Bench} */
+export default {
+  name: 'scale',
+  summary: 'memory, time to form, messages of a join and speed of simulated networks, by nodes',
+  page: 'docs/benchmarks/scale.md',
+  options: {
+    nodes: { value: '1000,3000,10000', quick: '50,100', help: 'sizes of the network', selects: true },
+    lookups: { value: '100', quick: '20', help: 'lookups whose recall is measured' },
+  },
+  nodeArgs: ['--expose-gc', '--max-old-space-size=14000', '--max-semi-space-size=64'],
+
+  cases(options) {
+    readNumber(options, 'lookups', { min: 1 })
+    return readNumbers(options, 'nodes', { min: 2 }).map((nodes) => ({ id: `n=${nodes}`, nodes }))
+  },
+
+  async run({ nodes: count }, { seed, options, progress }) {
+    const simulator = new Simulator({ seed, trace: false, poison: false })
+    await warmUp(seed)
+    const before = memory()
+    const work = async () => {
+      const began = { wallMs: performance.now(), virtualMs: simulator.nowMs }
+      const onJoined = (/** @type {number} */ joined) => progress('joins', (0.7 * joined) / count)
+      const { nodes, joining } = await build(simulator, count, { onJoined })
+      const formed = {
+        formSeconds: rounded((performance.now() - began.wallMs) / 1000),
+        formVirtualSeconds: rounded((simulator.nowMs - began.virtualMs) / 1000),
+        formEventsPerSecond: Math.round(simulator.events / ((performance.now() - began.wallMs) / 1000)),
+        joinMs: joining.ms.p50,
+        joinDatagrams: rounded(simulator.stats.sent / count),
+        joinRequests: rounded(sum(nodes, ({ dht }) => dht.stats().calls + dht.stats().resends) / count),
+      }
+      const now = memory()
+      const taken = {
+        heapBytes: Math.round((now.heapUsed - before.heapUsed) / count),
+        externalBytes: Math.round((now.external - before.external) / count),
+        rssMiB: Math.round(now.rss / 2 ** 20),
+        contacts: distribution(nodes.map(({ dht }) => dht.stats().contacts)),
+      }
+      const idle = await idleFor(simulator, nodes, (share) => progress('idles', 0.7 + 0.2 * share))
+      progress('lookups', 0.9)
+      const lookups = readNumber(options, 'lookups')
+      return { nodes: count, ...taken, ...formed, ...idle, recall: await recallOf(simulator, nodes, lookups), lookups }
+    }
+    return simulator.run(work, { limitMs: 48 * HOUR_MS })
+  },
+
+  report(results) {
+    const rows = [...results].map(resultOf).sort((a, b) => a.nodes - b.nodes)
+    return {
+      tables: [
+        {
+          title: 'Memory',
+          columns: ['nodes', 'heap KB / node', 'external KB / node', 'contacts, mean', 'bytes / contact', 'rss MiB'],
+          rows: rows.map((row) => [
+            ...[row.nodes, row.heapBytes / 1024, row.externalBytes / 1024, row.contacts.mean],
+            ...[bytesPerContact(row), row.rssMiB],
+          ]),
+        },
+        {
+          title: 'Forming',
+          columns: [
+            ...['nodes', 'seconds', 'events / s', 'virtual seconds', 'ms of a join, p50'],
+            ...['datagrams / join', 'requests / join'],
+          ],
+          rows: rows.map((row) => [
+            ...[row.nodes, row.formSeconds, row.formEventsPerSecond, row.formVirtualSeconds],
+            ...[row.joinMs, row.joinDatagrams, row.joinRequests],
+          ]),
+        },
+        {
+          title: 'Ten idle virtual minutes after that, and lookups of random targets',
+          columns: [
+            ...['nodes', 'events / s', 'virtual seconds / s', 'datagrams / s and node', 'recall'],
+            ...['lookups'],
+          ],
+          rows: rows.map((row) => [
+            ...[
+              row.nodes,
+              row.eventsPerSecond,
+              row.virtualPerSecond,
+              row.idlePackets,
+              row.recall.toFixed(5),
+              row.lookups,
+            ],
+          ]),
+        },
+      ],
+      plots: plotsOf(rows),
+      notes: [
+        'Heap is that of nodes and of the simulator, after a garbage collection, divided by the nodes. Bytes a contact: ' +
+          `what is beyond ${EMPTY_NODE_BYTES / 1024} KB a node, divided by its contacts.`,
+        'Requests and datagrams of a join are all that were sent until the network stood, 30 s after the last join, ' +
+          'divided by the nodes: what others check because of a newcomer is in it. 50 nodes join at once.',
+      ],
+    }
+  },
+}
+
+/**
+ * Compiled code and tables that all nodes share are no node's memory: they are there once some nodes have lived.
+ * @param {string} seed
+ */
+async function warmUp(seed) {
+  const simulator = new Simulator({ seed: `${seed} warm-up`, trace: false, poison: false })
+  await simulator.run(async () => {
+    const { nodes } = await build(simulator, WARM_UP_NODES)
+    await recallOf(simulator, nodes, WARM_UP_NODES)
+  })
+}
+
+/** Of what is alive only. */
+function memory() {
+  if (!globalThis.gc) throw new Error('the bench scale needs node --expose-gc')
+  globalThis.gc()
+  globalThis.gc()
+  return process.memoryUsage()
+}
+
+/**
+ * @param {Simulator} simulator
+ * @param {readonly Node[]} nodes
+ * @param {(share: number) => void} told
+ */
+async function idleFor(simulator, nodes, told) {
+  const { events, stats } = simulator
+  const startedAtMs = performance.now()
+  for (let passedMs = 0; passedMs < IDLE_MS; passedMs += STEP_MS) {
+    await simulator.delay(STEP_MS)
+    told(passedMs / IDLE_MS)
+  }
+  const seconds = (performance.now() - startedAtMs) / 1000
+  return {
+    eventsPerSecond: Math.round((simulator.events - events) / seconds),
+    virtualPerSecond: rounded(IDLE_MS / 1000 / seconds),
+    idlePackets: rounded((simulator.stats.sent - stats.sent) / nodes.length / (IDLE_MS / 1000)),
+  }
+}
+
+/**
+ * @param {Simulator} simulator
+ * @param {readonly Node[]} nodes
+ * @param {number} count
+ */
+async function recallOf({ random }, nodes, count) {
+  let found = 0
+  let wanted = 0
+  await inBatches(count, AT_ONCE, async () => {
+    const asker = random.pick(nodes)
+    const target = random.bytes(32)
+    const { closest } = await asker.dht.findNode(target)
+    const addresses = new Set(closest.map(({ address }) => address))
+    const truth = trueNearest(nodes, target, asker)
+    wanted += truth.length
+    found += truth.filter(({ address }) => addresses.has(address)).length
+  })
+  return found / wanted
+}
+
+/**
+ * @param {readonly Node[]} nodes
+ * @param {(node: Node) => number} of
+ */
+function sum(nodes, of) {
+  return nodes.reduce((all, node) => all + of(node), 0)
+}
+
+/**
+ * @param {CaseResult} each
+ * @returns {Result}
+ */
+function resultOf({ result }) {
+  return result
+}
+
+/** @param {Result} result */
+function bytesPerContact({ heapBytes, externalBytes, contacts }) {
+  return (heapBytes + externalBytes - EMPTY_NODE_BYTES) / contacts.mean
+}
+
+/**
+ * @param {readonly Result[]} rows
+ * @returns {Plot[]}
+ */
+function plotsOf(rows) {
+  const points = (/** @type {(row: Result) => number} */ of) =>
+    rows.map((row) => /** @type {[number, number]} */ ([row.nodes, of(row)]))
+  const sized = { kind: /** @type {const} */ ('line'), xName: 'nodes', xLog: true }
+  return [
+    {
+      ...sized,
+      file: 'memory',
+      title: 'Memory of a node',
+      yName: 'KB',
+      series: [
+        { name: 'heap', points: points(({ heapBytes }) => heapBytes / 1024) },
+        { name: 'external', points: points(({ externalBytes }) => externalBytes / 1024) },
+      ],
+    },
+    {
+      ...sized,
+      file: 'join',
+      title: 'What one join takes until the network stands',
+      yName: 'messages',
+      series: [
+        { name: 'datagrams', points: points(({ joinDatagrams }) => joinDatagrams) },
+        { name: 'requests', points: points(({ joinRequests }) => joinRequests) },
+      ],
+    },
+    {
+      ...sized,
+      file: 'form',
+      title: 'Time until the network stands',
+      yLog: true,
+      yName: 'seconds',
+      series: [
+        { name: 'on this machine', points: points(({ formSeconds }) => formSeconds) },
+        { name: 'virtual', points: points(({ formVirtualSeconds }) => formVirtualSeconds) },
+      ],
+    },
+  ]
+}
