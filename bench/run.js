@@ -141,7 +141,7 @@ async function runBench(suite, bench, common, own) {
   const cases = bench.cases({ ...own, seed })
   const twice = cases.find(({ id }, i) => cases.findIndex((each) => each.id === id) !== i)
   if (twice) throw new Refusal(`${bench.name} has two cases '${twice.id}': is a number given twice?`)
-  const kept = openResults(join(folder, `${bench.name}.json`), bench, { seed, own, fresh, say: progress.say })
+  const kept = openResults(join(folder, `${bench.name}.json`), suite, bench, { seed, own, fresh, say: progress.say })
   const failed = await runCases(suite, bench, cases, kept, { seed, options: own })
   const results = kept.all(cases)
   const report = bench.report(results.cases, { options: own })

@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url'
 /** @typedef {{ cpu: string, cores: number, memoryGiB: number, platform: string, node: string }} Machine */
 /** @typedef {{ package: string, commit: string | undefined, digest: string }} Code */
 
+const SHARED = /^(?:simulation|population|statistics|lower-bounds)\.js$/
+
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 /** @returns {Machine} */
@@ -48,13 +50,22 @@ function commit() {
  * @param {string} folder
  */
 function digestOf(folder) {
-  const digest = createHash('sha256')
   const files = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []
-  for (const file of files.filter((each) => each.endsWith('.js')).sort()) {
-    digest
-      .update(`${file}\0`)
-      .update(readFileSync(join(folder, file)))
-      .update('\0')
-  }
+  return digestOfFiles(files.filter((each) => each.endsWith('.js')).map((file) => join(folder, file)))
+}
+
+/**
+ * What measures: the file of a bench, and what all of them share.
+ * @param {string} file
+ */
+export function digestOfBench(file) {
+  const shared = readdirSync(join(ROOT, 'bench')).filter((each) => SHARED.test(each))
+  return digestOfFiles([file, ...shared.map((each) => join(ROOT, 'bench', each))])
+}
+
+/** @param {readonly string[]} files */
+function digestOfFiles(files) {
+  const digest = createHash('sha256')
+  for (const file of [...files].sort()) digest.update(readFileSync(file)).update('|')
   return digest.digest('hex').slice(0, 16)
 }

@@ -4,26 +4,28 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { thisCode, thisMachine } from './machine.js'
+import { digestOfBench, thisCode, thisMachine } from './machine.js'
 import { Refusal } from './refusal.js'
 
 /** @import { Code, Machine } from './machine.js' */
-/** @import { Bench, BenchCase } from './suites.js' */
+/** @import { Bench, BenchCase, Suite } from './suites.js' */
 /** @typedef {{ case: BenchCase, result: any, seconds: number, finishedAt: string }} Entry */
-/** @typedef {{ bench: string, revision: number, seed: string, options: Record<string, string>, machine: Machine, code: Code, startedAt: string, finishedAt: string, cases: Entry[] }} Results */
+/** @typedef {{ bench: string, revision: number, benchDigest: string, seed: string, options: Record<string, string>, machine: Machine, code: Code, startedAt: string, finishedAt: string, cases: Entry[] }} Results */
 
 /**
  * Goes on with what is there, if it was measured with the same seed and options, of the same code, on this machine.
  * @param {string} file
+ * @param {Suite} suite
  * @param {Bench} bench
  * @param {{ seed: string, own: Record<string, string>, fresh: boolean, say: (text: string) => void }} context
  */
-export function openResults(file, bench, { seed, own, fresh, say }) {
+export function openResults(file, suite, bench, { seed, own, fresh, say }) {
   const now = new Date().toISOString()
   /** @type {Results} */
   let results = {
     bench: bench.name,
     revision: bench.revision ?? 0,
+    benchDigest: digestOfBench(suite.file),
     seed,
     options: own,
     machine: thisMachine(),
@@ -34,7 +36,13 @@ export function openResults(file, bench, { seed, own, fresh, say }) {
   }
   const earlier = readResults(file)
   const differs = earlier && differenceOf(bench, earlier, results)
-  if (earlier && !fresh && differs === undefined) results = { ...earlier, options: own, code: results.code }
+  if (earlier && !fresh && differs === undefined) {
+    // Mostly it is a word of a report that was changed, which must not cost the results of hours.
+    if (earlier.benchDigest !== results.benchDigest) {
+      say(`${bench.name}: the bench was changed since its results were measured; --fresh measures them again`)
+    }
+    results = { ...earlier, options: own, code: results.code }
+  }
   if (earlier && (fresh || differs !== undefined)) {
     renameSync(file, file.replace(/json$/, 'before.json'))
     say(`${bench.name}: begins anew (${differs ?? '--fresh'}); the results until now are kept beside, as .before.json`)

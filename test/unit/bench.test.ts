@@ -182,6 +182,15 @@ test('what only chooses cases keeps the results of the others, and all else begi
   expect(ran()).toEqual([1, 3, 2, 2, 2, 2])
 })
 
+test('says when the bench was changed since its results were measured', async () => {
+  await fake(['--numbers', '1'])
+  writeFileSync(join(suites, 'fake.js'), FAKE.replace('Squares grow.', 'Squares grow fast.'))
+  const { stdout, stderr } = await fake(['--numbers', '1'])
+  expect(stderr).toContain('the bench was changed since its results were measured')
+  expect(stdout).toContain('Squares grow fast.')
+  expect(ran()).toEqual([1])
+})
+
 test('a case that throws or dies is reported, not kept, and stops no other', async () => {
   const { status, stdout, stderr } = await fake(['--numbers', '13,14,3', '--json'])
   expect(status).toBe(1)
