@@ -22,6 +22,7 @@ const PUTS_AT_ONCE = 10
 const WEIBULL_SHAPE = 0.5
 const IMMUTABLE = 0
 const IDLE_PACKETS_MAX = 0.3
+const IDLE_HOURS_MIN = 2
 
 /** @type {Record<string, ((medianMs: number) => Sessions) | undefined>} */
 const MODELS = {
@@ -79,16 +80,18 @@ export default {
     return {
       tables: [...(churning.length > 0 ? [getsTable(churning)] : []), upkeepTable(results)],
       plots: plotsOf(results),
-      checks: idle
-        ? [
-            {
-              name: 'datagrams a second of an idle node',
-              value: packets,
-              bound: `<= ${IDLE_PACKETS_MAX}`,
-              met: packets <= IDLE_PACKETS_MAX,
-            },
-          ]
-        : [],
+      // Most of upkeep comes once an hour.
+      checks:
+        idle && idle.result.hours >= IDLE_HOURS_MIN
+          ? [
+              {
+                name: 'datagrams a second of an idle node',
+                value: packets,
+                bound: `<= ${IDLE_PACKETS_MAX}`,
+                met: packets <= IDLE_PACKETS_MAX,
+              },
+            ]
+          : [],
       notes: [
         `${options.nodes} nodes; sessions have a median of ${options.session} minutes. All sessions begin with the ` +
           'measurement: with Weibull that is a wave of short ones first, which is harder than a network that is long since there.',

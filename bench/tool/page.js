@@ -64,7 +64,7 @@ async function section(bench, results, page, plotsFolder) {
   const parts = [
     `## ${bench.name}`,
     `${bench.summary}${/[.!?]$/.test(bench.summary) ? '' : '.'}${explained}`,
-    `\`${commandOf(bench, results)}\``,
+    ['```sh', ...results.commands, '```'].join('\n'),
     `Seed ${results.seed}. ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, ` +
       `Node ${machine.node}. xorbit ${code.package}${commit}. ${results.finishedAt.slice(0, 10)}, ` +
       `${results.cases.length} cases in ${duration(seconds)}.`,
@@ -85,14 +85,4 @@ async function section(bench, results, page, plotsFolder) {
 /** @param {Check} check */
 function checkItem({ name, value, bound, met }) {
   return `- ${met ? 'met' : '**missed**'}: ${name} is ${cell(value)}, target ${bound}`
-}
-
-/**
- * @param {Bench} bench
- * @param {Results} results
- */
-function commandOf(bench, { seed, options }) {
-  const changed = Object.entries(options).filter(([name, value]) => bench.options[name]?.value !== value)
-  const given = [...(seed === '1' ? [] : [['seed', seed]]), ...changed]
-  return ['npm run bench --', bench.name, ...given.map(([name, value]) => `--${name} ${value}`)].join(' ')
 }

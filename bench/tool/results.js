@@ -10,7 +10,7 @@ import { Refusal } from './refusal.js'
 /** @import { Code, Machine } from './machine.js' */
 /** @import { Bench, BenchCase, Suite } from './suites.js' */
 /** @typedef {{ case: BenchCase, result: any, seconds: number, finishedAt: string }} Entry */
-/** @typedef {{ bench: string, revision: number, benchDigest: string, seed: string, options: Record<string, string>, machine: Machine, code: Code, startedAt: string, finishedAt: string, cases: Entry[] }} Results */
+/** @typedef {{ bench: string, revision: number, benchDigest: string, seed: string, options: Record<string, string>, commands: string[], machine: Machine, code: Code, startedAt: string, finishedAt: string, cases: Entry[] }} Results */
 
 /**
  * Goes on with what is there, if it was measured with the same seed and options, of the same code, on this machine.
@@ -28,6 +28,7 @@ export function openResults(file, suite, bench, { seed, own, fresh, say }) {
     benchDigest: digestOfBench(suite.file),
     seed,
     options: own,
+    commands: [],
     machine: thisMachine(),
     code: thisCode(),
     startedAt: now,
@@ -47,6 +48,7 @@ export function openResults(file, suite, bench, { seed, own, fresh, say }) {
     renameSync(file, file.replace(/json$/, 'before.json'))
     say(`${bench.name}: begins anew (${differs ?? '--fresh'}); the results until now are kept beside, as .before.json`)
   }
+  const command = commandOf(bench, seed, own)
   return {
     /** @param {BenchCase} theCase */
     has: (theCase) => results.cases.some((entry) => isDeepStrictEqual(entry.case, asJson(theCase))),
@@ -61,6 +63,8 @@ export function openResults(file, suite, bench, { seed, own, fresh, say }) {
       // A case of the same name with other settings is out of date.
       results.cases = [...results.cases.filter((each) => each.case.id !== theCase.id), entry]
       results.finishedAt = finishedAt
+      // Those of a run that chose other cases stay, so more than one command may be needed to get them all again.
+      if (!results.commands.includes(command)) results.commands.push(command)
       writeWhole(file, `${JSON.stringify(results, undefined, 2)}\n`)
     },
     /** @param {readonly BenchCase[]} cases - decide the order; what is kept beyond them comes last */
@@ -94,6 +98,18 @@ export function writeWhole(file, text) {
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(`${file}.new`, text)
   renameSync(`${file}.new`, file)
+}
+
+/**
+ * What measures the same again.
+ * @param {Bench} bench
+ * @param {string} seed
+ * @param {Record<string, string>} options
+ */
+function commandOf(bench, seed, options) {
+  const changed = Object.entries(options).filter(([name, value]) => bench.options[name]?.value !== value)
+  const given = [...(seed === '1' ? [] : [['seed', seed]]), ...changed]
+  return ['npm run bench --', bench.name, ...given.map(([name, value]) => `--${name} ${value}`)].join(' ')
 }
 
 /**

@@ -216,6 +216,7 @@ test('draws well-formed SVG, and writes a page with it', async () => {
   expect(status).toBe(0)
   const text = readFileSync(page, 'utf8')
   expect(text).toContain('| number | square |\n|---|---:|\n| 1 | 1 |\n| 2 | 4 |')
+  expect(text).toContain(`npm run bench -- fake --log ${log}\n`)
   expect(text).toContain('![Bars](benchmarks/fake-bar.svg)')
   expect(text).toContain('- met: first square is 1, target <= 1')
   expect(existsSync(join(folder, 'benchmarks', 'fake-bar.svg'))).toBe(true)
