@@ -42,7 +42,7 @@ export async function build(simulator, count, { optionsOf, onJoined } = {}) {
     await Promise.all(Array.from({ length: batch }, (_, i) => add(joined + i, bootstrap)))
     onJoined?.(nodes.length)
   }
-  await simulator.delay(30_000)
+  await simulator.delay(60_000)
   const stats = nodes.map(({ dht }) => dht.stats())
   const joining = {
     nodes: nodes.length,

@@ -217,6 +217,8 @@ export function resolveOptions(options: DhtOptions): DhtConfig {
     nearlyFull: 0.9,
     // As many as a store holds for others: 60 MiB of the longest values.
     publicationsMax: 65_536,
+    // The far regions are full within a minute, and a crowd that joins together has joined by then.
+    explorePauseMs: 5 * SECOND_MS,
     refreshIntervalMs: integer('refreshIntervalMs', options.refreshIntervalMs ?? HOUR_MS, SECOND_MS, 24 * HOUR_MS),
     // Often enough that little is kept in vain, seldom enough to cost nothing.
     expiryIntervalMs: MINUTE_MS,

@@ -6,7 +6,7 @@ import type { LookupOutcome } from '../lookup/index.js'
 import { FIND_NODE } from '../wire/index.js'
 import { lookUpNodes, readContacts } from './lookups.js'
 import type { NodeContext } from './node-context.js'
-import { lookUpRegions } from './regions.js'
+import { fillRegion } from './regions.js'
 import { Running } from './running.js'
 
 const log = debug('xorbit:join')
@@ -208,11 +208,23 @@ export class Join {
     const { config, id } = this.#node
     // With fewer than k nodes all of them were met just now; else our own neighbourhood was (paper 2.3).
     const farthest = outcome.closest[config.k - 1]
-    const regions = farthest ? sharedPrefixBits(id, farthest.id) : 0
-    lookUpRegions(
-      this.#node,
-      Array.from({ length: regions }, (_, region) => region),
-      this.#running,
+    this.#exploreFrom(0, farthest ? sharedPrefixBits(id, farthest.id) : 0)
+  }
+
+  /**
+   * Looks up the far regions, one by one and at leisure: those who join after us, and those whom we ask, fill most of
+   * their buckets meanwhile, and a crowd that joins at once is not slowed down by it.
+   */
+  #exploreFrom(region: number, end: number): void {
+    if (region >= end) return
+    const { clock, config, randomBytes } = this.#node
+    const pauseMs = config.explorePauseMs * (0.5 + (randomBytes(1)[0] as number) / 256)
+    this.#running.begin((ended) =>
+      clock.after(pauseMs, () => {
+        ended()
+        fillRegion(this.#node, region, this.#running)
+        this.#exploreFrom(region + 1, end)
+      }),
     )
   }
 

@@ -60,6 +60,7 @@ export interface NodeConfig {
   readonly bootstrap: readonly string[]
   readonly bootstrapRetryMinMs: number
   readonly bootstrapRetryMaxMs: number
+  readonly explorePauseMs: number
   readonly refreshIntervalMs: number
   readonly expiryIntervalMs: number
   readonly verifiedWithinMs: number

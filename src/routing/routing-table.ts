@@ -158,6 +158,11 @@ export class RoutingTable {
     return sharedPrefixBits(this.#ownId, id)
   }
 
+  /** How many entries share exactly so many leading bits with us. */
+  countIn(bucket: number): number {
+    return this.#buckets.count(bucket)
+  }
+
   /** Of the bucket that the id belongs to, the entry that last answered longest ago. */
   leastRecentlySeen(id: NodeId): TableEntry | undefined {
     const bucket = this.bucketIndex(id)

@@ -72,7 +72,7 @@ describe('joining', () => {
     expect([toItself, toAlone]).toEqual([[], []])
   })
 
-  test('looks up the own id first, then the regions beyond the nearest', async () => {
+  test('looks up the own id first, then at leisure the regions of which it still knows hardly anybody', async () => {
     const simulator = simulation()
     const [first] = await openNetwork(simulator, 40, { k: 3 })
     const targets: string[] = []
@@ -85,13 +85,20 @@ describe('joining', () => {
       return true
     })
     const { dht } = await openNode(simulator, { k: 3, bootstrap: [first!.address] }, host)
-    await simulator.advance(10_000)
-    expect(targets[0]).toBe(dht.id.join())
+    const knownIn = (region: number): number =>
+      dht.contacts().filter(({ id }) => sharedPrefixBits(dht.id, id) === region).length
+    await simulator.advance(2_400)
+    expect(new Set(targets)).toEqual(new Set([dht.id.join()]))
+    const before = [0, 1, 2].map(knownIn)
+    await simulator.advance(60_000)
     const regions = [...new Set(targets)].slice(1).map((target) => sharedPrefixBits(dht.id, fromText(target)))
-    expect(regions.length).toBeGreaterThan(1)
-    expect(new Set(regions)).toEqual(new Set(regions.map((_, i) => i)))
-    const full = dht.contacts().filter(({ id }) => sharedPrefixBits(dht.id, id) === 0)
-    expect(full).toHaveLength(3)
+    expect(regions).toEqual([...regions].sort((a, b) => a - b))
+    for (const region of [0, 1, 2]) {
+      if (before[region] === 0) expect(regions).toContain(region)
+      else expect(regions).not.toContain(region)
+      expect(knownIn(region)).toBeGreaterThan(0)
+    }
+    expect(before).toContain(0)
   })
 
   test('a bootstrap node that knows nobody and answers first does not keep us from the others', async () => {
