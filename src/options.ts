@@ -63,6 +63,14 @@ export interface DhtOptions {
    * @defaultValue 4: more gains little time for many more messages
    */
   alpha?: number
+
+  /**
+   * Over how many disjoint paths lookups go (S/Kademlia), 1 to 8: no node is asked by two of them, so a liar misleads
+   * one. Each further path takes about as many messages as the first.
+   *
+   * @defaultValue 1
+   */
+  disjointPaths?: number
   /**
    * How long one call may take, its resend included, in ms.
    *
@@ -156,6 +164,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set<keyof DhtOptions>([
   'storage',
   'k',
   'alpha',
+  'disjointPaths',
   'requestTimeoutMs',
   'valueLifetimeMs',
   'peerLifetimeMs',
@@ -200,6 +209,7 @@ export function resolveOptions(options: DhtOptions): DhtConfig {
     // Three in four: the slowest of so many takes no longer than a usual round trip, and a dead one delays nobody.
     acknowledgements: Math.ceil(0.75 * k),
     alpha: integer('alpha', options.alpha ?? 4, 1, 100),
+    disjointPaths: integer('disjointPaths', options.disjointPaths ?? 1, 1, 8),
     valueLifetimeMs: integer('valueLifetimeMs', options.valueLifetimeMs ?? 24 * HOUR_MS, SECOND_MS, 48 * HOUR_MS),
     // Whoever stores asks for a lifetime; nobody can fill a store for good.
     valueLifetimeMaxMs: 48 * HOUR_MS,

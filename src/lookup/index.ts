@@ -1,3 +1,4 @@
+export { type AnyLookup, DisjointLookup } from './disjoint-lookup.js'
 export { Lookup, type LookupOptions } from './lookup.js'
 export {
   type LookupOutcome,

@@ -35,6 +35,12 @@ export interface LookupOptions {
    * @defaultValue none: the nearest first
    */
   readonly delayBits?: (contact: Contact) => number
+  /**
+   * Whether another lookup beside this one has asked a contact, so that it is not to be asked here.
+   *
+   * @defaultValue nobody is taken
+   */
+  readonly isTaken?: (contact: Contact) => boolean
 }
 
 /** For so many silent ones of the k nearest another second page is asked for. */
@@ -62,6 +68,7 @@ export class Lookup {
   readonly #takePerReplyMax: number
   readonly #queriesMax: number
   readonly #fruitlessRepliesMax: number
+  readonly #isTaken: ((contact: Contact) => boolean) | undefined
   readonly #candidates: Candidates
   #asked = 0
   #pagesAsked = 0
@@ -79,6 +86,7 @@ export class Lookup {
     this.#takePerReplyMax = options.takePerReplyMax
     this.#queriesMax = options.queriesMax ?? 8 * options.k
     this.#fruitlessRepliesMax = options.fruitlessRepliesMax
+    this.#isTaken = options.isTaken
     const { target, ownId, candidatesMax = this.#queriesMax, delayBits = NO_DELAY } = options
     this.#candidates = new Candidates(target, ownId, candidatesMax, delayBits)
     this.#learn(seeds, seeds.length, 1)
@@ -92,6 +100,7 @@ export class Lookup {
    * @returns undefined when nobody is to be asked before the next event, or at all
    */
   next(): Contact | undefined {
+    if (this.#isTaken) this.#dropTaken(this.#isTaken)
     if (this.#finished || this.#asked >= this.#queriesMax) return undefined
     if (this.#candidates.count.waiting >= this.#alpha && !this.isClosing) return undefined
     let places = this.#k
@@ -231,6 +240,11 @@ export class Lookup {
     return found
   }
 
+  /** The k nearest that were heard of, or fewer where fewer were. */
+  nearest(): Contact[] {
+    return this.#candidates.nearestFirst.slice(0, this.#k).map(({ contact }) => contact)
+  }
+
   /** How many the k nearest that were heard of are: k, or fewer where fewer were heard of. */
   get nearestKnown(): number {
     return Math.min(this.#k, this.#candidates.nearestFirst.length)
@@ -266,6 +280,15 @@ export class Lookup {
   hops(id?: NodeId): number {
     const nearest = () => this.#candidates.nearestFirst.find(({ state }) => state === 'answered')
     return (id === undefined ? nearest() : this.#candidates.find(id))?.depth ?? 0
+  }
+
+  /** Whoever another lookup has asked will not answer this one. */
+  #dropTaken(isTaken: (contact: Contact) => boolean): void {
+    if (this.#finished) return
+    for (const candidate of this.#candidates.nearestFirst) {
+      if (candidate.state === 'heard' && isTaken(candidate.contact)) this.#candidates.move(candidate, 'failed')
+    }
+    this.#settle()
   }
 
   /**

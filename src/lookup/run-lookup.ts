@@ -1,5 +1,5 @@
 import type { Contact } from '../keyspace/index.js'
-import type { Lookup } from './lookup.js'
+import type { AnyLookup } from './disjoint-lookup.js'
 
 /** What a query tells the lookup. After `answered` or `failed`, and after its cancel, nothing it tells counts. */
 export interface QueryEvents {
@@ -71,7 +71,7 @@ export interface RunLookupOptions {
 }
 
 /** Runs a fresh {@link Lookup}, which only this run may touch, to its end. */
-export function runLookup(lookup: Lookup, options: RunLookupOptions): LookupRun {
+export function runLookup(lookup: AnyLookup, options: RunLookupOptions): LookupRun {
   const { query, queryPage, progressed, now, done } = options
   const startedAtMs = now()
   const cancels = new Map<Contact, () => void>()

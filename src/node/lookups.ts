@@ -1,8 +1,16 @@
 import type { DhtError } from '../errors.js'
 import type { Contact, NodeId } from '../keyspace/index.js'
 import { sameBytes } from '../keyspace/index.js'
-import type { LookupOutcome, LookupRun, PageQuery, Query, QueryEvents, RunLookupOptions } from '../lookup/index.js'
-import { Lookup, runLookup } from '../lookup/index.js'
+import type {
+  AnyLookup,
+  LookupOutcome,
+  LookupRun,
+  PageQuery,
+  Query,
+  QueryEvents,
+  RunLookupOptions,
+} from '../lookup/index.js'
+import { DisjointLookup, Lookup, runLookup } from '../lookup/index.js'
 import type { RecordKind } from '../records/index.js'
 import { FIND_NODE, FIND_VALUE } from '../wire/index.js'
 import { worthAsking } from './contact-filter.js'
@@ -186,19 +194,18 @@ function createLookup(
   target: NodeId,
   seeds: readonly Contact[],
   fruitlessRepliesMax: number = FRUITLESS_REPLIES_MAX,
-): Lookup {
+): AnyLookup {
   const { config, id, rpc } = node
-  const { k, alpha } = config
+  const { k, alpha, disjointPaths } = config
   const delayBits = ({ address }: Contact): number => BITS_PER_ROUND_TRIP * rpc.relativeDelay(address)
-  return new Lookup(
-    { target, k, alpha, ownId: id, takePerReplyMax: TAKE_PER_REPLY * k, fruitlessRepliesMax, delayBits },
-    seeds,
-  )
+  const takePerReplyMax = TAKE_PER_REPLY * k
+  const options = { target, k, alpha, ownId: id, takePerReplyMax, fruitlessRepliesMax, delayBits }
+  return disjointPaths > 1 ? new DisjointLookup(options, seeds, disjointPaths) : new Lookup(options, seeds)
 }
 
 function start(
   node: NodeContext,
-  lookup: Lookup,
+  lookup: AnyLookup,
   target: NodeId,
   { done, ...options }: Pick<RunLookupOptions, 'query' | 'progressed' | 'done'>,
 ): LookupRun {

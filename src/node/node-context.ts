@@ -56,6 +56,7 @@ export interface NodeConfig {
   readonly k: number
   readonly alpha: number
   readonly acknowledgements: number
+  readonly disjointPaths: number
   readonly client: boolean
   readonly bootstrap: readonly string[]
   readonly bootstrapRetryMinMs: number

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Contact, NodeId } from '../../src/keyspace/index.js'
 import { mapKey, nearest } from '../../src/keyspace/index.js'
-import type { LookupOptions, LookupOutcome, QueryEvents } from '../../src/lookup/index.js'
-import { Lookup, runLookup } from '../../src/lookup/index.js'
+import type { AnyLookup, LookupOptions, LookupOutcome, QueryEvents } from '../../src/lookup/index.js'
+import { DisjointLookup, Lookup, runLookup } from '../../src/lookup/index.js'
 import { NaiveLookup } from './naive-lookup.js'
 
 /** How a node takes a query: the lists are what becomes of it, in order. */
@@ -26,7 +26,7 @@ interface SimulatedNode {
 }
 
 interface World {
-  readonly options: Required<LookupOptions>
+  readonly options: Required<Omit<LookupOptions, 'isTaken'>>
   readonly nodes: readonly SimulatedNode[]
   readonly seeds: readonly Contact[]
   /** Which of the open queries goes on next, over and over. */
@@ -147,7 +147,7 @@ interface OpenQuery {
 /** Plays a lookup to its end, one event at a time in the world's order, and tells what happened. */
 function play(
   world: World,
-  lookup: Lookup,
+  lookup: AnyLookup,
   onEvent: (query: OpenQuery, step: OpenQuery['steps'][number]) => void = () => {},
 ) {
   const open: OpenQuery[] = []
@@ -328,6 +328,24 @@ test('a lookup keeps at most alpha queries in flight, except in a burst', () => 
         }
         follow()
       }
+    }),
+    RUNS,
+  )
+})
+
+test('disjoint paths share no node, end within their bounds, and find what each of them found', () => {
+  fc.assert(
+    fc.property(faulty, fc.integer({ min: 2, max: 4 }), (world, paths) => {
+      const { k, queriesMax, target } = world.options
+      const lookup = new DisjointLookup(world.options, world.seeds, paths)
+      const { asked, answered, outcome, outcomes } = play(world, lookup)
+      expect(outcomes).toHaveLength(1)
+      expect(new Set(asked.map(({ id }) => mapKey(id))).size).toBe(asked.length)
+      expect(new Set(asked.map(({ address }) => address)).size).toBe(asked.length)
+      expect(asked.length).toBeLessThanOrEqual(paths * queriesMax)
+      expect(outcome.answered).toBe(answered.length)
+      expect(outcome.closest).toEqual(nearest(answered, target, k))
+      if (outcome.closest.length > 0) expect(outcome.hops).toBeGreaterThan(0)
     }),
     RUNS,
   )

@@ -9,17 +9,19 @@ interface Known {
   paged: boolean
 }
 
+type Options = Required<Omit<LookupOptions, 'isTaken'>>
+
 /** The rules of the lookup written down plainly: a set, sorted anew for every question. */
 export class NaiveLookup {
   readonly #known = new Map<string, Known>()
-  readonly #options: Required<LookupOptions>
+  readonly #options: Options
   finished = false
   asked = 0
   fruitless = 0
   pagesAsked = 0
   pagesOpen = 0
 
-  constructor(options: Required<LookupOptions>, seeds: readonly Contact[]) {
+  constructor(options: Options, seeds: readonly Contact[]) {
     this.#options = options
     for (const seed of seeds) this.#hear(seed, 1)
     this.#settle()
