@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 type Files = ReadonlyMap<string, string>
 
 const root = fileURLToPath(new URL('../', import.meta.url))
-const SKIPPED = ['.git', 'node_modules', 'dist', 'coverage', 'docs/api']
+const SKIPPED = ['.git', 'dist', 'coverage', 'docs/api']
 
 // A place of one segment, such as /app, would match too much else; the made-up one keeps the pattern from being empty.
 const OWN_PLACES = [root.slice(0, -1), homedir(), join('/made', 'up')].filter((path) => path.split('/').length > 2)
@@ -48,7 +48,7 @@ function escaped(text: string): string {
 function filesOf(folder: string): [path: string, text: string][] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = folder === '' ? entry.name : `${folder}/${entry.name}`
-    if (SKIPPED.includes(path) || /\.(?:tgz|log|png)$/.test(path)) return []
+    if (entry.name === 'node_modules' || SKIPPED.includes(path) || /\.(?:tgz|log|png)$/.test(path)) return []
     if (entry.isDirectory()) return filesOf(path)
     return entry.isFile() ? [[path, readFileSync(join(root, path), 'utf8')]] : []
   })
@@ -71,8 +71,10 @@ describe('the repository', () => {
     expect([...files.keys()]).toEqual(expect.arrayContaining(['package.json', 'src/errors.ts', '.gitignore']))
   })
 
-  test('package-lock.json names no address that packages are taken from', () => {
-    expect(addressesIn(files.get('package-lock.json') ?? '{}')).toEqual([])
+  test('no package-lock.json names an address that packages are taken from', () => {
+    const locks = [...files].filter(([path]) => /(?:^|\/)package-lock\.json$/.test(path))
+    expect(locks.map(([path]) => path)).toEqual(['bench/peers/package-lock.json', 'package-lock.json'])
+    for (const [, lock] of locks) expect(addressesIn(lock)).toEqual([])
     const broken = {
       packages: { '': {}, 'node_modules/a': {}, 'node_modules/b': { resolved: 'https://example.org/b.tgz' } },
     }

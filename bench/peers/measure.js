@@ -10,6 +10,8 @@ import { percentile, randomFrom, recallOf, round } from './numbers.js'
 const BOOTSTRAP_NODES = 3
 /** How many join at once, and how many lookups run at once where the throughput is measured. */
 const AT_ONCE = 16
+/** How long a network that was formed is given to come to rest. */
+const REST_MS_MAX = 30_000
 const TARGET_BYTES = 32
 const VALUE_BYTES = 100
 
@@ -150,9 +152,9 @@ async function form(nodes, network, meter) {
   const joining = async () => {
     while (next < nodes) await network.join(next++, false)
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, joining))
+  await Promise.all(Array.from({ length: network.joinsAtOnce ?? AT_ONCE }, joining))
   const seconds = (performance.now() - begun.atMs) / 1000
-  await meter.quiet()
+  await meter.quiet(REST_MS_MAX)
   const { messages, bytes } = meter.reading()
   const after = memory()
   return {

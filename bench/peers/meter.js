@@ -7,7 +7,7 @@ import { Socket as TcpSocket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DelayLine } from './delay-line.js'
 
-/** How long a quiet network is waited for at most: some systems always have something to say. */
+/** How long a quiet network is waited for after an operation, in pauses: some systems always have something to say. */
 const QUIET_WAITS_MAX = 10
 
 export class Meter {
@@ -37,10 +37,14 @@ export class Meter {
     else this.#line.add(action)
   }
 
-  /** Resolves when nothing was sent for a while, so that all that an operation caused has ended. */
-  async quiet() {
+  /**
+   * Resolves when nothing was sent for a while, so that all that an operation caused has ended.
+   *
+   * @param {number} [maxMs] - when it resolves in any case
+   */
+  async quiet(maxMs) {
     const quietMs = this.#delayMs === 0 ? 50 : 200
-    const endMs = performance.now() + QUIET_WAITS_MAX * quietMs
+    const endMs = performance.now() + (maxMs ?? QUIET_WAITS_MAX * quietMs)
     for (;;) {
       const nowMs = performance.now()
       const leftMs = this.#lastSentAtMs + quietMs - nowMs

@@ -6,6 +6,7 @@
  *
  * @typedef {object} PeerNetwork
  * @property {number} k - how many of the nearest a lookup is to find: the default of the system
+ * @property {number} [joinsAtOnce] - how many may join at once, where that matters
  * @property {(index: number, isBootstrap: boolean) => Promise<void>} join - makes a node, and resolves when it says that
  *   it has joined; those that join later know the bootstrap nodes, and nobody else
  * @property {(index: number) => Uint8Array} idOf - where a node is in the key space
@@ -42,6 +43,7 @@ export async function createNetwork(system, meter) {
     return await network(meter)
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'ERR_MODULE_NOT_FOUND') throw error
-    throw new Error(`the packages of ${system} are missing: npm ci --prefix bench/peers`, { cause: error })
+    const remedy = system === 'xorbit' ? 'npm run build' : 'npm ci --prefix bench/peers'
+    throw new Error(`what ${system} needs is missing: ${remedy}`, { cause: error })
   }
 }
