@@ -66,10 +66,15 @@ export class Meter {
     const { send } = UdpSocket.prototype
     /**
      * @this {UdpSocket}
-     * @param {Uint8Array} bytes
+     * @param {Uint8Array | Uint8Array[]} bytes
      * @param {unknown[]} rest - offset and length or neither, port, address, callback
      */
     function meteredSend(bytes, ...rest) {
+      // A socket that is not bound yet calls itself again, with a list, when it is: that was counted.
+      if (Array.isArray(bytes)) {
+        Reflect.apply(send, this, [bytes, ...rest])
+        return
+      }
       const hasRange = typeof rest[1] === 'number'
       const length = hasRange ? /** @type {number} */ (rest[1]) : bytes.length
       meter.send(length, () => {
@@ -109,6 +114,11 @@ export class Meter {
     const prototype = /** @type {TcpWrites} */ (/** @type {unknown} */ (TcpSocket.prototype))
     const { _writeGeneric: write, _final: end, connect } = prototype
     prototype._writeGeneric = function (isMany, data, encoding, done) {
+      // It calls itself again when it is connected, and is counted then.
+      if (this.connecting) {
+        write.call(this, isMany, data, encoding, done)
+        return
+      }
       const length = isMany
         ? /** @type {{ chunk: Uint8Array }[]} */ (data).reduce((sum, { chunk }) => sum + chunk.length, 0)
         : /** @type {Uint8Array} */ (data).length
