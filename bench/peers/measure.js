@@ -12,6 +12,8 @@ const BOOTSTRAP_NODES = 3
 const AT_ONCE = 16
 /** How long a network that was formed is given to come to rest. */
 const REST_MS_MAX = 30_000
+/** An operation that takes longer has failed. */
+const OPERATION_MS_MAX = 30_000
 const TARGET_BYTES = 32
 const VALUE_BYTES = 100
 
@@ -258,15 +260,18 @@ async function together(countMax, seconds, action) {
 
 /**
  * @param {() => Promise<unknown>} action
- * @returns {Promise<boolean>}
+ * @returns {Promise<boolean>} false when it failed, or took too long
  */
 async function succeeds(action) {
+  const late = new AbortController()
   try {
-    await action()
-    return true
+    const isDone = action().then(() => true)
+    return await Promise.race([isDone, sleep(OPERATION_MS_MAX, false, { signal: late.signal })])
   } catch (error) {
     // Only what networks do to operations is a result; mistakes in this program are not.
     if (error instanceof TypeError || error instanceof ReferenceError) throw error
     return false
+  } finally {
+    late.abort()
   }
 }
