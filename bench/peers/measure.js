@@ -14,6 +14,10 @@ const AT_ONCE = 16
 const REST_MS_MAX = 30_000
 /** An operation that takes longer has failed. */
 const OPERATION_MS_MAX = 30_000
+/** How many reasons of failures are told. */
+const FAILURES_MAX = 5
+/** Why operations failed, so that a mistake in this program is seen. @type {Set<string>} */
+const failures = new Set()
 const TARGET_BYTES = 32
 const VALUE_BYTES = 100
 
@@ -41,6 +45,7 @@ const VALUE_BYTES = 100
  * @param {(text: string, share?: number) => void} progress
  */
 export async function measure(theCase, amounts, progress) {
+  failures.clear()
   const meter = new Meter(theCase.delayMs)
   const network = await createNetwork(theCase.system, meter)
   const random = randomFrom(amounts.seed)
@@ -138,6 +143,7 @@ export async function measure(theCase, amounts, progress) {
     together: many,
     put: { ...put, acknowledgements: round(acknowledgements / put.count) },
     get,
+    failures: [...failures],
   }
 }
 
@@ -268,8 +274,7 @@ async function succeeds(action) {
     const isDone = action().then(() => true)
     return await Promise.race([isDone, sleep(OPERATION_MS_MAX, false, { signal: late.signal })])
   } catch (error) {
-    // Only what networks do to operations is a result; mistakes in this program are not.
-    if (error instanceof TypeError || error instanceof ReferenceError) throw error
+    if (failures.size < FAILURES_MAX) failures.add(String(error))
     return false
   } finally {
     late.abort()

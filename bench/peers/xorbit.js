@@ -22,9 +22,11 @@ export async function network(meter) {
     k: 20,
     async join(index, isBootstrap) {
       const dht = createDht({ transport: udp({ host: '127.0.0.1', port: 0 }), bootstrap: [...bootstrap] })
-      const { address } = await dht.start()
+      const joined = new Promise((resolve) => dht.on('joined', resolve))
+      // It goes on trying by itself when all of its first datagrams got lost.
+      await dht.start().catch(() => joined)
       nodes[index] = dht
-      if (isBootstrap) bootstrap.push(address)
+      if (isBootstrap) bootstrap.push(/** @type {string} */ (dht.address))
     },
     idOf: (index) => at(nodes, index).id,
     placeOf: (key) => key,

@@ -89,6 +89,9 @@ export default {
         'Traffic of an idle network is taken off, except from that of joining. kad-dht has smaller networks.',
         'done: operations that were measured before the time was up, with those that failed after the sign !.',
         'acks of hyperdht are copies that were found at its nodes, as it does not tell.',
+        ...results.flatMap(({ case: { id }, result }) =>
+          result.failures.length > 0 ? [`Failed in ${id}: ${result.failures.join('; ')}`] : [],
+        ),
       ],
     }
   },
