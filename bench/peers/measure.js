@@ -246,12 +246,16 @@ async function oneByOne(countMax, seconds, meter, idle, action) {
 async function together(countMax, seconds, action) {
   const begunMs = performance.now()
   const begunCpu = process.cpuUsage()
+  /** @type {number[]} */
+  const timesMs = []
   let begun = 0
   let failed = 0
   const working = async () => {
     while (begun < countMax && performance.now() - begunMs < 1000 * seconds) {
       begun++
+      const startMs = performance.now()
       if (!(await succeeds(action))) failed++
+      timesMs.push(performance.now() - startMs)
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, working))
@@ -259,6 +263,9 @@ async function together(countMax, seconds, action) {
   return {
     count: begun,
     failed,
+    p50Ms: percentile(timesMs, 0.5),
+    p95Ms: percentile(timesMs, 0.95),
+    p99Ms: percentile(timesMs, 0.99),
     perSecond: round((1000 * begun) / (performance.now() - begunMs)),
     cpuMs: round((user + system) / 1000 / begun),
   }
