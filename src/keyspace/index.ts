@@ -1,5 +1,6 @@
 export type { Address, Contact } from './contact.js'
 export { compareDistance, distance, sharedPrefixBits } from './distance.js'
 export { hash, hash512, keyedHash, keyOf } from './hash.js'
+export { IdWords, wordAt } from './id-words.js'
 export type { NodeId } from './node-id.js'
 export { fromHex, ID_BYTES, idInRegion, mapKey, nearest, sameBytes, toHex } from './node-id.js'

@@ -1,31 +1,37 @@
 import type { NodeId } from '../keyspace/index.js'
-import { nearest } from '../keyspace/index.js'
+import { IdWords, sharedPrefixBits, wordAt } from '../keyspace/index.js'
 import type { Entry, TableEntry } from './entry.js'
 
+const NONE: readonly Entry[] = []
+
+/** The distances of the bucket that is being sorted; for all tables together, as a sort ends before the next begins. */
+let sortKeys = new Uint32Array(32)
+
 /**
- * The entries of a table by bucket: by how many leading bits their ids share with ours. So the nearest to a target are
- * found in one or two of the buckets, where a walk through k-bucket's tree would see all.
+ * The entries of a table by bucket: by how many leading bits their ids share with ours. So an id, and the nearest to a
+ * target, are found in one or two of the buckets, where a walk through k-bucket's tree would see all.
  */
 export class Buckets {
-  readonly #buckets: readonly Entry[][]
+  /** How many there are: one for each number of leading bits that another id can share with ours. */
+  readonly length: number
   readonly #ownId: NodeId
-  /** No bucket beyond this one was ever in use. */
-  #deepest = 0
+  /** As far as one was ever in use: of 256 they are the first dozen. */
+  readonly #buckets: (readonly Entry[])[] = []
 
   /** @param ownId - the bits that it shares with another id tell that one's bucket */
   constructor(ownId: NodeId) {
     this.#ownId = ownId
-    this.#buckets = Array.from({ length: ownId.length * 8 }, () => [])
+    this.length = ownId.length * 8
   }
 
-  /** How many there are: one for each number of leading bits that another id can share with ours. */
-  get length(): number {
-    return this.#buckets.length
+  /** Which bucket an id belongs to: {@link Buckets.length} for our own, which has none. */
+  indexOf(id: NodeId): number {
+    return sharedPrefixBits(this.#ownId, id)
   }
 
-  /** The entries of a bucket, in no order that means anything; none for our own id's. */
+  /** The entries of a bucket, the one that answered last behind all others; none for our own id's. */
   in(bucket: number): readonly Entry[] {
-    return this.#buckets[bucket] ?? []
+    return this.#buckets[bucket] ?? NONE
   }
 
   /** How many entries a bucket has. */
@@ -33,18 +39,35 @@ export class Buckets {
     return this.in(bucket).length
   }
 
-  add(entry: Entry): void {
-    this.#buckets[entry.bucket]?.push(entry)
-    this.#deepest = Math.max(this.#deepest, entry.bucket)
+  /** The entry of an id. */
+  find(id: NodeId): Entry | undefined {
+    const first = wordAt(id, 0)
+    for (const entry of this.in(this.indexOf(id))) if (entry.w0 === first && entry.isOf(id)) return entry
+    return undefined
   }
 
-  /** Removes an entry, or puts another one of its id in its place. */
-  remove(entry: Entry, successor?: Entry): void {
-    const entries = this.#buckets[entry.bucket] as Entry[]
+  /** All entries, bucket by bucket. */
+  all(): Entry[] {
+    return this.#buckets.flat()
+  }
+
+  /** Adds an entry behind the others of its bucket. */
+  add(entry: Entry): void {
+    while (this.#buckets.length <= entry.bucket) this.#buckets.push(NONE)
+    // A new array is as long as it has to be, while one that grows takes room for twice as many.
+    this.#buckets[entry.bucket] = [...this.in(entry.bucket), entry]
+  }
+
+  /** Puts an entry, or its successor, behind the others of its bucket. */
+  moveToEnd(entry: Entry, successor: Entry = entry): void {
+    const entries = this.in(entry.bucket) as Entry[]
     const at = entries.indexOf(entry)
-    if (at < 0) return
-    if (successor) entries[at] = successor
-    else entries.splice(at, 1)
+    entries.copyWithin(at, at + 1)
+    entries[entries.length - 1] = successor
+  }
+
+  remove(entry: Entry): void {
+    this.#buckets[entry.bucket] = this.in(entry.bucket).filter((other) => other !== entry)
   }
 
   /**
@@ -53,19 +76,28 @@ export class Buckets {
    * Those of the target's own bucket share more bits with it than all others. Of the deeper ones, bucket `i` differs
    * from all beyond it in bit `i`: where the target differs from us there, the bucket comes before them, else behind.
    * Each shallower bucket shares fewer bits with the target than all before.
-   *
-   * @param bucket - which the target belongs to
    */
-  nearest(target: NodeId, bucket: number, count: number, accept?: (entry: TableEntry) => boolean): TableEntry[] {
+  nearest(target: NodeId, count: number, accept?: (entry: TableEntry) => boolean): TableEntry[] {
     const found: TableEntry[] = []
-    const take = (entries: readonly Entry[]): void => {
-      if (entries.length === 0 || found.length >= count) return
-      for (const entry of nearest<TableEntry>(entries, target, count - found.length, accept)) found.push(entry)
+    if (count <= 0) return found
+    const deepest = this.#buckets.length - 1
+    const bucket = this.indexOf(target)
+    const words = new IdWords(target)
+    /** Takes what it may of a bucket; whether that was enough. */
+    const take = (i: number): boolean => {
+      const entries = this.in(i)
+      if (entries.length === 0) return false
+      for (const entry of sorted(entries, words)) {
+        if (accept !== undefined && !accept(entry)) continue
+        found.push(entry)
+        if (found.length === count) return true
+      }
+      return false
     }
-    take(this.in(bucket))
-    for (let i = bucket + 1; i <= this.#deepest; i++) if (this.#differs(target, i)) take(this.in(i))
-    for (let i = this.#deepest; i > bucket; i--) if (!this.#differs(target, i)) take(this.in(i))
-    for (let i = bucket - 1; i >= 0 && found.length < count; i--) take(this.in(i))
+    if (take(bucket)) return found
+    for (let i = bucket + 1; i <= deepest; i++) if (this.#differs(target, i) && take(i)) return found
+    for (let i = deepest; i > bucket; i--) if (!this.#differs(target, i) && take(i)) return found
+    for (let i = Math.min(bucket - 1, deepest); i >= 0; i--) if (take(i)) return found
     return found
   }
 
@@ -73,4 +105,25 @@ export class Buckets {
     const differences = (target[bit >> 3] as number) ^ (this.#ownId[bit >> 3] as number)
     return (differences & (0x80 >> (bit & 7))) !== 0
   }
+}
+
+/** The entries by their distance to a target: an insertion sort, which for the k of a bucket is the fastest. */
+function sorted(entries: readonly Entry[], target: IdWords): Entry[] {
+  const list = entries.slice()
+  if (sortKeys.length < list.length) sortKeys = new Uint32Array(2 * list.length)
+  const keys = sortKeys
+  for (let i = 0; i < list.length; i++) {
+    const entry = list[i] as Entry
+    const key = (entry.w0 ^ target.w0) >>> 0
+    let at = i
+    for (; at > 0; at--) {
+      const before = keys[at - 1] as number
+      if (before < key || (before === key && !target.isNearer(entry, list[at - 1] as Entry))) break
+      keys[at] = before
+      list[at] = list[at - 1] as Entry
+    }
+    keys[at] = key
+    list[at] = entry
+  }
+  return list
 }

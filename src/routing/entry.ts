@@ -1,26 +1,43 @@
-import type { Contact } from '../keyspace/index.js'
+import type { Address, Contact } from '../keyspace/index.js'
+import { IdWords } from '../keyspace/index.js'
 
 /**
  * A contact in the routing table. It is a live view to read only: the last two fields change as the contact
- * answers or fails. Its `id` and `address` never do: a contact that moves gets a new entry.
+ * answers or fails. Its `id` and `address` never do: a contact that moves gets a new entry. Each read of `id` makes
+ * a new array: whoever needs it often keeps it.
  */
 export interface TableEntry extends Contact {
-  /** When it first answered us, in milliseconds of the table's clock. */
-  readonly firstSeenMs: number
   /** When it last answered us, in milliseconds of the table's clock. */
   readonly lastSeenMs: number
   /** How many calls to it failed since it last answered. */
   readonly failures: number
 }
 
-/** What the table itself keeps of a contact, whether it is in or waits. */
-export interface Entry extends TableEntry {
+/** A network as a number or, where its bytes are not four, as a string: equal for one network. */
+export type Group = number | string
+
+/** What the table itself keeps of a contact, whether it is in or waits: 168 bytes, as there are hundreds. */
+export class Entry extends IdWords implements TableEntry {
+  readonly address: Address
   lastSeenMs: number
-  failures: number
+  failures = 0
   /** When the last failure was counted, in milliseconds of the table's clock. */
-  lastFailedMs: number
+  lastFailedMs: number | undefined = undefined
   /** How many leading bits its id shares with ours. */
   readonly bucket: number
-  /** The network that it counts towards, as a map's key; `undefined` where no limit applies. */
-  readonly group: string | undefined
+  /** The network that it counts towards; `undefined` where no limit applies. */
+  readonly group: Group | undefined
+
+  /**
+   * One that has just answered.
+   *
+   * @param contact - copied, so its id may be a view into a datagram
+   */
+  constructor({ id, address }: Contact, bucket: number, group: Group | undefined, lastSeenMs: number) {
+    super(id)
+    this.address = address
+    this.bucket = bucket
+    this.group = group
+    this.lastSeenMs = lastSeenMs
+  }
 }

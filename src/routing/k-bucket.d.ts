@@ -12,13 +12,9 @@ declare module '#k-bucket' {
 
   export default class KBucket<T extends { readonly id: Uint8Array }> {
     constructor(options: Options<T>)
-    /** Emits `added`, or `ping` when the bucket is full and does not split; of an id that is in, asks the arbiter. */
+    /** Emits `added`, unless the bucket is full and does not split; of an id that is in, asks the arbiter. */
     add(contact: T): this
-    get(id: Uint8Array): T | null
     remove(id: Uint8Array): this
-    toArray(): T[]
-    toIterable(): IterableIterator<T>
     on(event: 'added' | 'removed', listener: (contact: T) => void): this
-    on(event: 'ping', listener: (leastRecentlySeen: T[], newcomer: T) => void): this
   }
 }

@@ -3,29 +3,31 @@
  * refreshed (paper 2.3). Region `i` is all ids that share exactly `i` leading bits with ours.
  */
 export class Regions {
-  readonly #lookedUpMs: Float64Array
+  readonly #last: number
+  /** Of the regions that were looked up: about as many as there are full buckets, and the last. */
+  readonly #lookedUpMs = new Map<number, number>()
 
   constructor(count: number) {
-    this.#lookedUpMs = new Float64Array(count).fill(Number.NEGATIVE_INFINITY)
+    this.#last = count - 1
   }
 
   /** A lookup of our own id is one of the last region. */
   markLookedUp(region: number, nowMs: number): void {
-    this.#lookedUpMs[Math.min(region, this.#lookedUpMs.length - 1)] = nowMs
+    this.#lookedUpMs.set(Math.min(region, this.#last), nowMs)
   }
 
   /** The regions up to `deepest` whose last lookup is `ageMs` old or older; `deepest` stands for all beyond it too. */
   stale(deepest: number, nowMs: number, ageMs: number): number[] {
+    const isStale = (lookedUpMs = Number.NEGATIVE_INFINITY): boolean => nowMs - lookedUpMs >= ageMs
     const stale: number[] = []
-    for (let region = 0; region < deepest; region++) {
-      if (nowMs - (this.#lookedUpMs[region] as number) >= ageMs) stale.push(region)
-    }
-    const latestMs = this.#lookedUpMs.subarray(deepest).reduce((latest, at) => Math.max(latest, at))
-    if (nowMs - latestMs >= ageMs) stale.push(deepest)
+    for (let region = 0; region < deepest; region++) if (isStale(this.#lookedUpMs.get(region))) stale.push(region)
+    let latestMs = Number.NEGATIVE_INFINITY
+    for (const [region, atMs] of this.#lookedUpMs) if (region >= deepest && atMs > latestMs) latestMs = atMs
+    if (isStale(latestMs)) stale.push(deepest)
     return stale
   }
 
   clear(): void {
-    this.#lookedUpMs.fill(Number.NEGATIVE_INFINITY)
+    this.#lookedUpMs.clear()
   }
 }

@@ -1,5 +1,4 @@
 import type { Address, NodeId } from '../keyspace/index.js'
-import { sameBytes } from '../keyspace/index.js'
 import type { Entry } from './entry.js'
 
 /**
@@ -23,14 +22,13 @@ export class Replacements {
     if (this.#perBucketMax === 0) return
     const stalest = this.#stalestToGo(entry)
     if (stalest !== undefined) this.delete(stalest)
-    const waiting = this.#buckets.get(entry.bucket)
-    if (waiting === undefined) this.#buckets.set(entry.bucket, [entry])
-    else waiting.push(entry)
+    // A new array is as long as it has to be, while one that grows takes room for twice as many.
+    this.#buckets.set(entry.bucket, [...(this.#buckets.get(entry.bucket) ?? []), entry])
     this.#byAddress.set(entry.address, entry)
   }
 
   find(id: NodeId, bucket: number): Entry | undefined {
-    return this.#buckets.get(bucket)?.find((entry) => sameBytes(entry.id, id))
+    return this.#buckets.get(bucket)?.find((entry) => entry.isOf(id))
   }
 
   at(address: Address): Entry | undefined {

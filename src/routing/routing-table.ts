@@ -1,11 +1,12 @@
 import debug from 'debug'
 import KBucket from '#k-bucket'
 import type { Address, Contact, NodeId } from '../keyspace/index.js'
-import { sameBytes, sharedPrefixBits, toHex } from '../keyspace/index.js'
+import { toHex } from '../keyspace/index.js'
 import type { AddressDescription, AddressScope } from '../platform/transport.js'
 import { Buckets } from './buckets.js'
-import { Diversity } from './diversity.js'
-import type { Entry, TableEntry } from './entry.js'
+import { Diversity, groupOf } from './diversity.js'
+import type { Group, TableEntry } from './entry.js'
+import { Entry } from './entry.js'
 import { Regions } from './regions.js'
 import { Replacements } from './replacements.js'
 
@@ -40,14 +41,16 @@ export interface RoutingTableOptions {
 /**
  * The routing table (paper 2.2, 2.4): whom we know, many near our id and few far from it.
  *
- * The tree of buckets, its splitting along our own path and the order by last seen are k-bucket's. It takes an
- * id exactly as long as fewer than k entries share as many leading bits with us, because it splits our own
- * leaf as often as that helps. So here a *bucket* is all ids that share exactly `i` leading bits with our id,
- * even while several of them sit in one unsplit leaf.
+ * The tree of buckets and its splitting along our own path are k-bucket's. It takes an id exactly as long as fewer
+ * than k entries share as many leading bits with us, because it splits our own leaf as often as that helps. So here
+ * a *bucket* is all ids that share exactly `i` leading bits with our id, even while several of them sit in one
+ * unsplit leaf.
  *
  * What k-bucket lacks is added here: ages and failures (which decide who leaves), exact distances (its own are
  * floats, equal for ids that differ only in their last bits), one entry for each address, limits by network,
- * replacements, and the age of each region's last lookup.
+ * replacements, and the age of each region's last lookup. Entries are looked for, and kept in the order in which
+ * they last answered, by bucket (`buckets.ts`): k-bucket reads the ids of a whole leaf for that, and hears here only
+ * of who comes, moves and leaves.
  */
 export class RoutingTable {
   readonly #options: RoutingTableOptions
@@ -55,7 +58,7 @@ export class RoutingTable {
   readonly #tree: KBucket<Entry>
   /** Keeps one entry an address, and finds the entry of a datagram without a walk through the tree. */
   readonly #byAddress = new Map<Address, Entry>()
-  /** Tells whether k-bucket would take an id without trying it, and who is near to one. */
+  /** Finds the entry of an id, tells whether k-bucket would take one, and who is near to it. */
   readonly #buckets: Buckets
   readonly #diversity: Diversity
   readonly #replacements: Replacements
@@ -76,8 +79,6 @@ export class RoutingTable {
     })
     this.#tree.on('added', (entry) => this.#onAdded(entry))
     this.#tree.on('removed', (entry) => this.#onRemoved(entry))
-    // Paper 4.1: nobody is evicted for a newcomer, who waits until somebody leaves.
-    this.#tree.on('ping', (_leastRecentlySeen, newcomer) => this.#replacements.add(newcomer))
   }
 
   /** How many entries the table has. */
@@ -96,15 +97,14 @@ export class RoutingTable {
    */
   answered(contact: Contact): 'added' | 'updated' | 'waiting' | 'refused' {
     const holder = this.#byAddress.get(contact.address)
-    if (holder !== undefined && sameBytes(holder.id, contact.id)) {
+    if (holder?.isOf(contact.id)) {
       this.#refresh(holder)
-      // Adding it once more makes it its bucket's most recently seen.
-      this.#tree.add(holder)
+      this.#buckets.moveToEnd(holder)
       return 'updated'
     }
     if (holder !== undefined) this.#tree.remove(holder.id)
-    const known = this.#tree.get(contact.id)
-    const outcome = known === null ? this.#admit(contact) : this.#move(known, contact.address)
+    const known = this.#buckets.find(contact.id)
+    const outcome = known === undefined ? this.#admit(contact) : this.#move(known, contact)
     // Only now: the newcomer has just answered, the replacements a while ago, so the place is rather his.
     if (holder !== undefined) this.#fill(holder.bucket)
     return outcome
@@ -120,7 +120,7 @@ export class RoutingTable {
    */
   failed(id: NodeId, address?: Address, sentAtMs: number = Number.POSITIVE_INFINITY): void {
     const entry = this.#find(id, address)
-    if (entry === undefined || sentAtMs < entry.lastFailedMs) return
+    if (entry === undefined || sentAtMs < (entry.lastFailedMs ?? sentAtMs)) return
     entry.failures++
     entry.lastFailedMs = this.#options.now()
     if (entry.failures >= this.#options.failuresMax || !this.#isIn(entry)) this.#drop(entry)
@@ -138,7 +138,7 @@ export class RoutingTable {
 
   /** The entry of an id; contacts that wait have none. */
   get(id: NodeId): TableEntry | undefined {
-    return this.#tree.get(id) ?? undefined
+    return this.#buckets.find(id)
   }
 
   /**
@@ -147,15 +147,16 @@ export class RoutingTable {
    */
   hasPlaceFor(contact: Contact): boolean {
     const bucket = this.bucketIndex(contact.id)
-    if (bucket === this.#buckets.length || this.#tree.get(contact.id) !== null) return false
+    if (bucket === this.#buckets.length || this.#buckets.find(contact.id) !== undefined) return false
     const leaving = this.#byAddress.get(contact.address)
-    const count = this.#buckets.count(bucket) - (leaving?.bucket === bucket ? 1 : 0)
-    return count < this.#options.k && this.#diversity.allows(this.#groupOf(contact.address), bucket, leaving)
+    const entries = this.#buckets.in(bucket)
+    const count = entries.length - (leaving?.bucket === bucket ? 1 : 0)
+    return count < this.#options.k && this.#diversity.allows(this.#groupOf(contact.address), entries, leaving)
   }
 
   /** Which bucket an id belongs to: how many leading bits it shares with ours. */
   bucketIndex(id: NodeId): number {
-    return sharedPrefixBits(this.#ownId, id)
+    return this.#buckets.indexOf(id)
   }
 
   /** How many entries share exactly so many leading bits with us. */
@@ -165,12 +166,10 @@ export class RoutingTable {
 
   /** Of the bucket that the id belongs to, the entry that last answered longest ago. */
   leastRecentlySeen(id: NodeId): TableEntry | undefined {
-    const bucket = this.bucketIndex(id)
     let least: Entry | undefined
-    // Not simply k-bucket's first: a replacement that moved in is its last, though others answered since.
-    // By k-bucket's order, which decides among answers of one moment.
-    for (const entry of this.#tree.toIterable()) {
-      if (entry.bucket === bucket && (least === undefined || entry.lastSeenMs < least.lastSeenMs)) least = entry
+    // Not simply the first: a replacement that moved in is the last, though others answered since.
+    for (const entry of this.#buckets.in(this.bucketIndex(id))) {
+      if (least === undefined || entry.lastSeenMs < least.lastSeenMs) least = entry
     }
     return least
   }
@@ -181,7 +180,7 @@ export class RoutingTable {
    * @param accept - leaves out the entries for which it is false
    */
   nearest(target: NodeId, count: number, accept?: (entry: TableEntry) => boolean): TableEntry[] {
-    return this.#buckets.nearest(target, this.bucketIndex(target), count, accept)
+    return this.#buckets.nearest(target, count, accept)
   }
 
   /**
@@ -201,7 +200,7 @@ export class RoutingTable {
 
   /** All entries, in no order that means anything. */
   entries(): TableEntry[] {
-    return this.#tree.toArray()
+    return this.#buckets.all()
   }
 
   /** Takes note that a lookup of `target` has just run: its region needs no refresh for a while. */
@@ -232,34 +231,38 @@ export class RoutingTable {
   clear(): void {
     this.#replacements.clear()
     this.#regions.clear()
-    for (const entry of this.#tree.toArray()) this.#tree.remove(entry.id)
+    for (const entry of this.#buckets.all()) this.#tree.remove(entry.id)
   }
 
-  /** Offers a contact that is not in to k-bucket, which adds it or, by its event `ping`, lets it wait. */
+  /** Adds a contact that is not in, or lets it wait. */
   #admit(contact: Contact): 'added' | 'waiting' | 'refused' {
     const bucket = this.bucketIndex(contact.id)
     const waiting = this.#replacements.find(contact.id, bucket)
     if (waiting !== undefined) this.#replacements.delete(waiting)
     this.#evictWaitingAt(contact.address)
     if (bucket === this.#buckets.length) return 'refused'
-    const entry = waiting?.address === contact.address ? waiting : this.#newEntry(contact, bucket, waiting)
-    if (!this.#diversity.allows(entry.group, bucket)) return 'refused'
+    const entry = waiting?.address === contact.address ? waiting : this.#newEntry(contact, bucket)
+    if (!this.#diversity.allows(entry.group, this.#buckets.in(bucket))) return 'refused'
     this.#refresh(entry)
-    this.#tree.add(entry)
-    if (this.#isIn(entry)) return 'added'
+    if (this.#buckets.count(bucket) < this.#options.k) {
+      this.#tree.add(entry)
+      return 'added'
+    }
+    // Paper 4.1: nobody is evicted for a newcomer, who waits until somebody leaves.
+    this.#replacements.add(entry)
     return this.#replacements.at(entry.address) === entry ? 'waiting' : 'refused'
   }
 
   /** Gives an entry another address, which nobody in the table has. */
-  #move(known: Entry, address: Address): 'updated' | 'refused' {
-    this.#evictWaitingAt(address)
-    const moved = this.#newEntry({ id: known.id, address }, known.bucket, known)
-    if (!this.#diversity.allows(moved.group, moved.bucket, known)) return 'refused'
+  #move(known: Entry, contact: Contact): 'updated' | 'refused' {
+    this.#evictWaitingAt(contact.address)
+    const moved = this.#newEntry(contact, known.bucket)
+    if (!this.#diversity.allows(moved.group, this.#buckets.in(moved.bucket), known)) return 'refused'
     this.#diversity.delete(known)
     this.#byAddress.delete(known.address)
     this.#diversity.add(moved)
-    this.#buckets.remove(known, moved)
-    this.#byAddress.set(address, moved)
+    this.#buckets.moveToEnd(known, moved)
+    this.#byAddress.set(moved.address, moved)
     // k-bucket swaps the two, as the arbiter prefers the newer.
     this.#tree.add(moved)
     return 'updated'
@@ -293,12 +296,13 @@ export class RoutingTable {
   /** Gives a bucket's free place to the freshest of its waiting contacts that the limits by network allow. */
   #fill(bucket: number): void {
     if (this.#buckets.count(bucket) === this.#options.k) return
-    const entry = this.#replacements.takeFreshest(bucket, ({ group }) => this.#diversity.allows(group, bucket))
+    const entries = this.#buckets.in(bucket)
+    const entry = this.#replacements.takeFreshest(bucket, ({ group }) => this.#diversity.allows(group, entries))
     if (entry !== undefined) this.#tree.add(entry)
   }
 
   #find(id: NodeId, address: Address | undefined): Entry | undefined {
-    const entry = this.#tree.get(id) ?? this.#replacements.find(id, this.bucketIndex(id))
+    const entry = this.#buckets.find(id) ?? this.#replacements.find(id, this.bucketIndex(id))
     return address === undefined || entry?.address === address ? entry : undefined
   }
 
@@ -317,24 +321,13 @@ export class RoutingTable {
     entry.failures = 0
   }
 
-  /** An entry that has just answered; `before` is what it was at another address. */
-  #newEntry(contact: Contact, bucket: number, before: Entry | undefined): Entry {
-    const nowMs = this.#options.now()
-    return {
-      // A view would keep the datagram's whole buffer alive, or change with it.
-      id: before?.id ?? new Uint8Array(contact.id),
-      address: contact.address,
-      firstSeenMs: before?.firstSeenMs ?? nowMs,
-      lastSeenMs: nowMs,
-      failures: 0,
-      lastFailedMs: Number.NEGATIVE_INFINITY,
-      bucket,
-      group: this.#groupOf(contact.address),
-    }
+  /** An entry that has just answered. */
+  #newEntry(contact: Contact, bucket: number): Entry {
+    return new Entry(contact, bucket, this.#groupOf(contact.address), this.#options.now())
   }
 
-  #groupOf(address: Address): string | undefined {
+  #groupOf(address: Address): Group | undefined {
     const { group, scope } = this.#options.describe(address)
-    return this.#options.limitedScopes.includes(scope) ? toHex(group) : undefined
+    return this.#options.limitedScopes.includes(scope) ? groupOf(group) : undefined
   }
 }

@@ -12,7 +12,6 @@ const GROUP_PER_BUCKET_MAX = 2
 const GROUP_PER_TABLE_MAX = 4
 
 interface Known extends Contact {
-  firstSeenMs: number
   lastSeenMs: number
   failures: number
 }
@@ -41,13 +40,11 @@ class Model {
 
   #take(contact: Contact, nowMs: number): string {
     const known = this.entries.find(({ id }) => same(id, contact.id))
-    const waited = this.waiting.find(({ id }) => same(id, contact.id))
-    this.waiting = this.waiting.filter((entry) => entry !== waited && entry.address !== contact.address)
+    this.waiting = this.waiting.filter(({ id, address }) => !same(id, contact.id) && address !== contact.address)
     if (same(contact.id, OWN_ID)) return 'refused'
     const others = this.entries.filter((entry) => entry !== known)
     if (!this.#isDiverse(contact, others)) return 'refused'
-    const firstSeenMs = (known ?? waited)?.firstSeenMs ?? nowMs
-    const entry: Known = { ...contact, firstSeenMs, lastSeenMs: nowMs, failures: 0 }
+    const entry: Known = { ...contact, lastSeenMs: nowMs, failures: 0 }
     if (known !== undefined || this.#hasFreePlace(bucketOf(entry))) {
       this.entries = [...others, entry]
       return known !== undefined ? 'updated' : 'added'
@@ -117,9 +114,7 @@ const commands = fc.array(command, { maxLength: 120, size: 'max' })
 type Command = typeof command extends fc.Arbitrary<infer T> ? T : never
 
 function plain(entries: readonly TableEntry[]): string[] {
-  return entries
-    .map((entry) => [toHex(entry.id), entry.address, entry.firstSeenMs, entry.lastSeenMs, entry.failures].join(' '))
-    .sort()
+  return entries.map((entry) => [toHex(entry.id), entry.address, entry.lastSeenMs, entry.failures].join(' ')).sort()
 }
 
 /** Runs one command on both, and checks that both say the same. */

@@ -5,6 +5,7 @@ import {
   distance,
   fromHex,
   hash512,
+  IdWords,
   idInRegion,
   keyedHash,
   keyOf,
@@ -59,6 +60,36 @@ describe('distance', () => {
         }
       }),
     )
+  })
+})
+
+describe('the words of an id', () => {
+  test('are those of this id alone, give its bytes back, and order by distance as the bytes do', () => {
+    fc.assert(
+      fc.property(relatedIds, id, (ids, other) => {
+        for (const a of ids) {
+          const words = new IdWords(a)
+          expect(toHex(words.id)).toBe(toHex(a))
+          for (const b of ids) expect(words.isOf(b)).toBe(sameBytes(a, b))
+          for (const target of [ids[0] as Uint8Array, other]) {
+            for (const b of ids) {
+              const isNearer = new IdWords(target).isNearer(words, new IdWords(b))
+              expect(isNearer).toBe(compareDistance(target, a, b) < 0)
+            }
+          }
+        }
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  test('are copied from the bytes, and so are the bytes from them', () => {
+    const bytes = keyOf('id')
+    const words = new IdWords(bytes)
+    bytes[0] = (bytes[0] as number) ^ 1
+    expect(words.isOf(bytes)).toBe(false)
+    words.id.fill(0)
+    expect(words.id).toEqual(keyOf('id'))
   })
 })
 

@@ -1,19 +1,10 @@
 import { expect, test } from 'vitest'
-import type { Entry } from '../../../src/routing/entry.js'
+import { Entry } from '../../../src/routing/entry.js'
 import { Replacements } from '../../../src/routing/replacements.js'
 import { idAt } from './table-fixture.js'
 
 function entry(n: number, group: string | undefined, bucket = 0): Entry {
-  return {
-    id: idAt(bucket, n),
-    address: `${bucket}/${n}`,
-    firstSeenMs: 0,
-    lastSeenMs: 0,
-    failures: 0,
-    lastFailedMs: Number.NEGATIVE_INFINITY,
-    bucket,
-    group,
-  }
+  return new Entry({ id: idAt(bucket, n), address: `${bucket}/${n}` }, bucket, group, 0)
 }
 
 function takeAll(replacements: Replacements, bucket: number): Entry[] {

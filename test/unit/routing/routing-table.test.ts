@@ -11,7 +11,7 @@ describe('who enters', () => {
     expect(table.answered(contact)).toBe('updated')
     expect(table.size).toBe(1)
     expect(added).toHaveLength(1)
-    expect(table.get(contact.id)).toMatchObject({ ...contact, firstSeenMs: 1_000, lastSeenMs: 1_500, failures: 0 })
+    expect(table.get(contact.id)).toMatchObject({ ...contact, lastSeenMs: 1_500, failures: 0 })
   })
 
   test('our own id never enters, and whoever had its address leaves', () => {
@@ -109,7 +109,7 @@ describe('addresses', () => {
     const before = table.get(idAt(0, 1))
     clock.nowMs += 100
     expect(table.answered(contactAt(0, 1, '8.1'))).toBe('updated')
-    expect(table.get(idAt(0, 1))).toMatchObject({ address: '8.1', firstSeenMs: 1_000, lastSeenMs: 1_100 })
+    expect(table.get(idAt(0, 1))).toMatchObject({ address: '8.1', lastSeenMs: 1_100 })
     expect(before?.address).toBe('7.1')
     expect([added.length, removed.length]).toEqual([1, 0])
     // The old address is free again.
@@ -199,7 +199,7 @@ describe('failures', () => {
     expect(table.answered(contactAt(0, 3))).toBe('waiting')
     clock.nowMs += 1_000
     table.remove(idAt(0, 0))
-    expect(table.get(idAt(0, 3))).toMatchObject({ firstSeenMs: 1_004, lastSeenMs: 1_006 })
+    expect(table.get(idAt(0, 3))).toMatchObject({ lastSeenMs: 1_006 })
     expect(added.at(-1)?.id).toEqual(idAt(0, 3))
   })
 
