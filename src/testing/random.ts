@@ -1,9 +1,15 @@
-import { hash, keyOf } from '../keyspace/index.js'
+import { hash, keyOf, wordAt } from '../keyspace/index.js'
 
 const COUNTER_BYTES = 8
 const KEY_BYTES = 32
+const BLOCK_BYTES = 32
+const STATE_END: number = KEY_BYTES + BLOCK_BYTES
 const TWO_32 = 0x1_0000_0000
 const TWO_53 = 0x20_0000_0000_0000
+
+// The key, then the number of the block as 64 bits, big-endian: one compression of SHA-256 gives 32 bytes.
+const input: Uint8Array = new Uint8Array(KEY_BYTES + COUNTER_BYTES)
+const inputView: DataView = new DataView(input.buffer)
 
 /**
  * Random numbers that a seed decides, the same in every JavaScript runtime: SHA-256 in counter mode. Good
@@ -17,27 +23,22 @@ const TWO_53 = 0x20_0000_0000_0000
  * ```
  */
 export class SeededRandom {
-  // The key, then the number of the block as 64 bits, big-endian: one compression of SHA-256 gives 32 bytes.
-  readonly #input = new Uint8Array(KEY_BYTES + COUNTER_BYTES)
-  readonly #inputView = new DataView(this.#input.buffer)
+  // The key, then the block that is being used up: one array, as every host has such a stream.
+  readonly #state = new Uint8Array(KEY_BYTES + BLOCK_BYTES)
   #blocks = 0
-  #block: Uint8Array = new Uint8Array(0)
-  #used = 0
+  #at: number = STATE_END
 
   /** @param seed - a number is the same seed as its decimal digits, so that one can be given by an environment variable */
   constructor(seed: string | number | Uint8Array) {
-    this.#input.set(seed instanceof Uint8Array ? hash(seed) : keyOf(`xorbit/simulator/${seed}`))
+    this.#state.set(seed instanceof Uint8Array ? hash(seed) : keyOf(`xorbit/simulator/${seed}`))
   }
 
   /** The next `length` bytes. */
   bytes(length: number): Uint8Array {
     const bytes = new Uint8Array(length)
-    for (let filled = 0; filled < length; ) {
-      if (this.#used === this.#block.length) this.#refill()
-      const taken = this.#block.subarray(this.#used, this.#used + length - filled)
-      bytes.set(taken, filled)
-      filled += taken.length
-      this.#used += taken.length
+    for (let i = 0; i < length; i++) {
+      if (this.#at === STATE_END) this.#refill()
+      bytes[i] = this.#state[this.#at++] as number
     }
     return bytes
   }
@@ -96,31 +97,25 @@ export class SeededRandom {
   /** An independent stream: one seed and one label give one stream, however much was drawn from this one. */
   fork(label: string): SeededRandom {
     const seed = new Uint8Array(2 * KEY_BYTES)
-    seed.set(this.#input.subarray(0, KEY_BYTES))
+    seed.set(this.#state.subarray(0, KEY_BYTES))
     seed.set(keyOf(label), KEY_BYTES)
     return new SeededRandom(seed)
   }
 
   #uint32(): number {
     // What is left of a block and too short is skipped: blocks are a whole number of words.
-    if (this.#used + 4 > this.#block.length) this.#refill()
-    const block = this.#block
-    const at = this.#used
-    this.#used = at + 4
-    return (
-      (((block[at] as number) << 24) |
-        ((block[at + 1] as number) << 16) |
-        ((block[at + 2] as number) << 8) |
-        (block[at + 3] as number)) >>>
-      0
-    )
+    if (this.#at + 4 > STATE_END) this.#refill()
+    const word = wordAt(this.#state, this.#at)
+    this.#at += 4
+    return word >>> 0
   }
 
   #refill(): void {
     this.#blocks++
-    this.#inputView.setUint32(KEY_BYTES, Math.floor(this.#blocks / TWO_32))
-    this.#inputView.setUint32(KEY_BYTES + 4, this.#blocks >>> 0)
-    this.#block = hash(this.#input)
-    this.#used = 0
+    input.set(this.#state.subarray(0, KEY_BYTES))
+    inputView.setUint32(KEY_BYTES, Math.floor(this.#blocks / TWO_32))
+    inputView.setUint32(KEY_BYTES + 4, this.#blocks >>> 0)
+    this.#state.set(hash(input), KEY_BYTES)
+    this.#at = KEY_BYTES
   }
 }

@@ -2,8 +2,8 @@ import type { Clock } from '../platform/clock.js'
 import type { RandomBytes } from '../platform/random.js'
 import type { Address, Transport } from '../platform/transport.js'
 import type { SeededRandom } from './random.js'
-import type { Site } from './simulated-network.js'
 import type { SimulatedTransport } from './simulated-transport.js'
+import type { Site } from './site.js'
 import type { VirtualClock } from './virtual-clock.js'
 
 /**

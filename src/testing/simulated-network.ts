@@ -1,10 +1,10 @@
 import type { Address } from '../platform/transport.js'
 import type { Endpoint } from '../transport/ip.js'
 import { formatEndpoint, formatIp, isUnicast, parseEndpoint } from '../transport/ip.js'
-import { ParsedAddresses } from '../transport/parsed-addresses.js'
 import type { EventQueue, QueuedEvent } from './event-queue.js'
-import type { LatencyModel, Place } from './latency.js'
+import type { LatencyModel } from './latency.js'
 import type { SeededRandom } from './random.js'
+import { Site, Sites } from './site.js'
 import type { Trace } from './trace.js'
 
 /** What the network does to datagrams. Rates are probabilities, 0 to 1, drawn for each datagram by itself. */
@@ -58,25 +58,6 @@ export interface NetworkStats {
   oversized: number
 }
 
-/** What a network delivers to. */
-export interface Socket {
-  /** Takes a datagram, which is a copy of its own. */
-  receive(from: Address, bytes: Uint8Array): void
-}
-
-/** An address and what is there. It outlives the machines that use it one after the other. */
-export interface Site {
-  /** In its one spelling. */
-  readonly address: Address
-  readonly endpoint: Endpoint
-  readonly place: Place
-  readonly random: SeededRandom
-  /** The side of the partition that it is on; 0 for those that were not named. */
-  side: number
-  /** What listens there. */
-  socket: Socket | undefined
-}
-
 /** What a {@link SimulatedNetwork} is made of. */
 export interface SimulatedNetworkConfig {
   readonly queue: EventQueue
@@ -89,9 +70,6 @@ export interface SimulatedNetworkConfig {
 
 // Longer ones are nonsense that some test sends to; the trace shows their beginning.
 const SHOWN_ADDRESS_LENGTH = 256
-
-/** How many addresses stay read: those of a large simulation. */
-const ADDRESSES_KEPT = 65_536
 
 /** Carries datagrams from socket to socket, late or never. */
 export class SimulatedNetwork {
@@ -109,10 +87,9 @@ export class SimulatedNetwork {
   }
   faults: Faults
   filter: ((datagram: Datagram) => boolean) | undefined
-  /** Addresses that were read, for all hosts together. */
-  readonly addresses: ParsedAddresses = new ParsedAddresses(ADDRESSES_KEPT)
+  /** All that were asked for: they keep each address once for all hosts, as text and as bytes. */
+  readonly sites: Sites = new Sites()
   readonly #config: SimulatedNetworkConfig
-  readonly #sites = new Map<Address, Site>()
   readonly #names = new Map<string, readonly Endpoint[]>()
 
   constructor(config: SimulatedNetworkConfig) {
@@ -130,31 +107,25 @@ export class SimulatedNetwork {
    * @throws TypeError when a host can't be there
    */
   site(address: Address): Site {
-    const known = this.#sites.get(address)
+    const known = this.sites.at(address)
     if (known !== undefined) return known
     const endpoint = typeof address === 'string' ? parseEndpoint(address) : undefined
     if (endpoint === undefined || !isUnicast(endpoint)) throw new TypeError(`'${address}' is no address of a host`)
-    const spelled = formatEndpoint(endpoint)
-    const host = formatIp(endpoint)
+    const spelled = this.sites.at(formatEndpoint(endpoint))
+    if (spelled !== undefined) return spelled
     const { random, latency } = this.#config
-    const site = this.#sites.get(spelled) ?? {
-      address: spelled,
-      endpoint,
-      place: latency.place(host, random.fork(`place of ${host}`)),
-      random: random.fork(`datagrams from ${spelled}`),
-      side: 0,
-      socket: undefined,
-    }
-    this.#sites.set(spelled, site)
+    const host = formatIp(endpoint)
+    const site = new Site(endpoint, latency.place(host, random.fork(`place of ${host}`)), random)
+    this.sites.add(site)
     return site
   }
 
   /** The site of an address if one was made. */
   knownSite(address: Address): Site | undefined {
-    const known = this.#sites.get(address)
+    const known = this.sites.at(address)
     if (known !== undefined) return known
     const endpoint = typeof address === 'string' ? parseEndpoint(address) : undefined
-    return endpoint && this.#sites.get(formatEndpoint(endpoint))
+    return endpoint && this.sites.at(formatEndpoint(endpoint))
   }
 
   /** Sends a datagram from a site; false when it is too long. */
@@ -177,10 +148,10 @@ export class SimulatedNetwork {
     if (target === undefined) stats.unreachable++
     else if (this.filter?.({ from: from.address, to: target.address, bytes }) === false) stats.filtered++
     else if (from.side !== target.side) stats.partitioned++
-    else if (from.random.chance(faults.lossRate)) stats.lost++
+    else if (faults.lossRate > 0 && from.random.chance(faults.lossRate)) stats.lost++
     else {
       this.#carry(number, from, target, bytes)
-      if (from.random.chance(faults.duplicateRate)) {
+      if (faults.duplicateRate > 0 && from.random.chance(faults.duplicateRate)) {
         stats.duplicated++
         this.#carry(number, from, target, bytes)
       }
@@ -211,7 +182,7 @@ export class SimulatedNetwork {
 
   /** Joins all sides. */
   heal(): void {
-    for (const site of this.#sites.values()) site.side = 0
+    for (const site of this.sites.all()) site.side = 0
   }
 
   /** Registers a DNS name. */
@@ -227,7 +198,7 @@ export class SimulatedNetwork {
   /** Calls back after a delay of the network's own. */
   later(delayMs: number, run: () => void): void {
     const { queue } = this.#config
-    queue.add({ atMs: 0, order: 0, pending: false, run }, queue.nowMs + delayMs)
+    queue.add({ order: 0, pending: false, run }, queue.nowMs + delayMs)
   }
 
   #carry(number: number, from: Site, to: Site, bytes: Uint8Array): void {
@@ -235,7 +206,7 @@ export class SimulatedNetwork {
     const { jitterMs, reorderRate, reorderMs } = this.faults
     let delayMs = latency.oneWayMs(from.place, to.place)
     if (jitterMs > 0) delayMs += jitterMs * from.random.float()
-    if (from.random.chance(reorderRate)) {
+    if (reorderRate > 0 && from.random.chance(reorderRate)) {
       this.stats.reordered++
       delayMs += reorderMs * from.random.float()
     }
@@ -245,7 +216,6 @@ export class SimulatedNetwork {
 }
 
 class Passage implements QueuedEvent {
-  atMs = 0
   order = 0
   pending = false
   readonly #network: SimulatedNetwork

@@ -1,8 +1,19 @@
 import { DhtError } from '../errors.js'
 import type { Address, AddressDescription, Transport } from '../platform/transport.js'
-import { decodeEndpoint, formatEndpoint, isUnicast, readPlace } from '../transport/ip.js'
-import type { ParsedAddress } from '../transport/parsed-addresses.js'
-import type { SimulatedNetwork, Site, Socket } from './simulated-network.js'
+import type { Endpoint } from '../transport/ip.js'
+import {
+  decodeEndpoint,
+  encodeEndpoint,
+  formatEndpoint,
+  groupBytes,
+  hostBytes,
+  isUnicast,
+  parseEndpoint,
+  readPlace,
+  scopeOf,
+} from '../transport/ip.js'
+import type { SimulatedNetwork } from './simulated-network.js'
+import type { Site, Socket } from './site.js'
 
 type OnDatagram = (from: Address, bytes: Uint8Array) => void
 
@@ -69,10 +80,12 @@ export class SimulatedTransport implements Transport, Socket {
   }
 
   encodeAddress(address: Address): Uint8Array {
-    return this.#read(address).encoded
+    return this.#network.sites.at(address)?.encoded ?? encodeEndpoint(read(address))
   }
 
   decodeAddress(bytes: Uint8Array): Address {
+    const known = this.#network.sites.ofBytes(bytes)
+    if (known !== undefined) return known.address
     const endpoint = decodeEndpoint(bytes)
     if (endpoint === undefined || !isUnicast(endpoint)) {
       throw new DhtError('ERR_MALFORMED_MESSAGE', `${bytes.length} bytes are no address that could be sent to`)
@@ -81,7 +94,10 @@ export class SimulatedTransport implements Transport, Socket {
   }
 
   describe(address: Address): AddressDescription {
-    return this.#read(address).description
+    const known = this.#network.sites.at(address)
+    if (known !== undefined) return known.description
+    const endpoint = read(address)
+    return { host: hostBytes(endpoint), group: groupBytes(endpoint), scope: scopeOf(endpoint) }
   }
 
   async resolve(name: string, { signal }: { signal?: AbortSignal } = {}): Promise<Address[]> {
@@ -131,12 +147,13 @@ export class SimulatedTransport implements Transport, Socket {
   #isDead(): boolean {
     return this.#state === 'dead'
   }
+}
 
-  #read(address: Address): ParsedAddress {
-    const parsed = this.#network.addresses.read(address)
-    if (parsed === undefined) throw new TypeError(`'${address}' is no address of UDP`)
-    return parsed
-  }
+/** Reads an address that no host was ever at. */
+function read(address: Address): Endpoint {
+  const endpoint = typeof address === 'string' ? parseEndpoint(address) : undefined
+  if (endpoint === undefined) throw new TypeError(`'${address}' is no address of UDP`)
+  return endpoint
 }
 
 function never(): Promise<never> {

@@ -77,7 +77,6 @@ export class VirtualClock implements Clock {
 }
 
 class Timer implements QueuedEvent {
-  atMs = 0
   order = 0
   pending = false
   readonly clock: VirtualClock

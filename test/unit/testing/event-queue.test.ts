@@ -3,8 +3,13 @@ import { expect, test } from 'vitest'
 import type { QueuedEvent } from '../../../src/testing/event-queue.js'
 import { EventQueue, TICK_MS, toTick } from '../../../src/testing/event-queue.js'
 
-function event(): QueuedEvent {
-  return { atMs: 0, order: 0, pending: false, run: () => {} }
+/** An event, and when it is to happen as far as the test knows. */
+interface Planned extends QueuedEvent {
+  atMs: number
+}
+
+function event(atMs = 0): Planned {
+  return { atMs, order: 0, pending: false, run: () => {} }
 }
 
 test('events come by time, those of one moment as they were added, cancelled ones never', () => {
@@ -20,12 +25,12 @@ test('events come by time, those of one moment as they were added, cancelled one
   fc.assert(
     fc.property(steps, (all) => {
       const queue = new EventQueue()
-      let model: QueuedEvent[] = []
-      const ever: QueuedEvent[] = []
+      let model: Planned[] = []
+      const ever: Planned[] = []
       for (const step of all) {
         if (step.do === 'add') {
-          const added = event()
-          queue.add(added, queue.nowMs + step.afterMs)
+          const added = event(queue.nowMs + step.afterMs)
+          queue.add(added, added.atMs)
           model.push(added)
           ever.push(added)
         } else if (step.do === 'cancel') {
