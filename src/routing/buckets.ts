@@ -55,7 +55,7 @@ export class Buckets {
   add(entry: Entry): void {
     while (this.#buckets.length <= entry.bucket) this.#buckets.push(NONE)
     // A new array is as long as it has to be, while one that grows takes room for twice as many.
-    this.#buckets[entry.bucket] = [...this.in(entry.bucket), entry]
+    this.#buckets[entry.bucket] = this.in(entry.bucket).concat(entry)
   }
 
   /** Puts an entry, or its successor, behind the others of its bucket. */

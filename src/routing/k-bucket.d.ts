@@ -4,17 +4,14 @@ declare module '#k-bucket' {
   interface Options<T> {
     localNodeId: Uint8Array
     numberOfNodesPerKBucket: number
-    /** How many of the least recently seen a `ping` event names. */
-    numberOfNodesToPing: number
     /** Chooses which of two objects with one id the bucket keeps, as its most recently seen. */
     arbiter(incumbent: T, candidate: T): T
   }
 
   export default class KBucket<T extends { readonly id: Uint8Array }> {
     constructor(options: Options<T>)
-    /** Emits `added`, unless the bucket is full and does not split; of an id that is in, asks the arbiter. */
+    /** Takes no contact whose bucket is full and does not split; of an id that is in, asks the arbiter. */
     add(contact: T): this
     remove(id: Uint8Array): this
-    on(event: 'added' | 'removed', listener: (contact: T) => void): this
   }
 }

@@ -9,7 +9,7 @@ export class Replacements {
   readonly #perBucketMax: number
   readonly #groupPerBucketMax: number
   /** Of each bucket, the freshest last. */
-  readonly #buckets = new Map<number, Entry[]>()
+  readonly #buckets: (Entry[] | undefined)[] = []
   readonly #byAddress = new Map<Address, Entry>()
 
   constructor(perBucketMax: number, groupPerBucketMax: number) {
@@ -23,12 +23,13 @@ export class Replacements {
     const stalest = this.#stalestToGo(entry)
     if (stalest !== undefined) this.delete(stalest)
     // A new array is as long as it has to be, while one that grows takes room for twice as many.
-    this.#buckets.set(entry.bucket, [...(this.#buckets.get(entry.bucket) ?? []), entry])
+    while (this.#buckets.length <= entry.bucket) this.#buckets.push(undefined)
+    this.#buckets[entry.bucket] = (this.#buckets[entry.bucket] ?? []).concat(entry)
     this.#byAddress.set(entry.address, entry)
   }
 
   find(id: NodeId, bucket: number): Entry | undefined {
-    return this.#buckets.get(bucket)?.find((entry) => entry.isOf(id))
+    return this.#buckets[bucket]?.find((entry) => entry.isOf(id))
   }
 
   at(address: Address): Entry | undefined {
@@ -36,7 +37,7 @@ export class Replacements {
   }
 
   delete(entry: Entry): void {
-    const waiting = this.#buckets.get(entry.bucket)
+    const waiting = this.#buckets[entry.bucket]
     const index = waiting?.indexOf(entry) ?? -1
     if (waiting === undefined || index < 0) return
     waiting.splice(index, 1)
@@ -45,18 +46,18 @@ export class Replacements {
 
   /** Takes out the freshest of a bucket that `accept` agrees to. */
   takeFreshest(bucket: number, accept: (entry: Entry) => boolean): Entry | undefined {
-    const freshest = this.#buckets.get(bucket)?.findLast(accept)
+    const freshest = this.#buckets[bucket]?.findLast(accept)
     if (freshest !== undefined) this.delete(freshest)
     return freshest
   }
 
   clear(): void {
-    this.#buckets.clear()
+    this.#buckets.length = 0
     this.#byAddress.clear()
   }
 
   #stalestToGo(entry: Entry): Entry | undefined {
-    const waiting = this.#buckets.get(entry.bucket) ?? []
+    const waiting = this.#buckets[entry.bucket] ?? []
     // A network that has its share displaces only its own: otherwise one /24 could push everyone else out.
     const ofGroup = entry.group === undefined ? [] : waiting.filter((other) => other.group === entry.group)
     if (ofGroup.length >= this.#groupPerBucketMax) return ofGroup[0]

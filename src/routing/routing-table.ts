@@ -38,6 +38,11 @@ export interface RoutingTableOptions {
   readonly onRemoved?: (contact: Contact) => void
 }
 
+/** What k-bucket keeps of two entries of one id. */
+function theNewer(_incumbent: Entry, candidate: Entry): Entry {
+  return candidate
+}
+
 /**
  * The routing table (paper 2.2, 2.4): whom we know, many near our id and few far from it.
  *
@@ -53,8 +58,14 @@ export interface RoutingTableOptions {
  * of who comes, moves and leaves.
  */
 export class RoutingTable {
-  readonly #options: RoutingTableOptions
-  readonly #ownId: NodeId
+  // Field by field, because options come with all that a whole node is configured with.
+  readonly #k: number
+  readonly #failuresMax: number
+  readonly #limitedScopes: readonly AddressScope[]
+  readonly #now: () => number
+  readonly #describe: (address: Address) => AddressDescription
+  readonly #onAdded: ((contact: Contact) => void) | undefined
+  readonly #onRemoved: ((contact: Contact) => void) | undefined
   readonly #tree: KBucket<Entry>
   /** Keeps one entry an address, and finds the entry of a datagram without a walk through the tree. */
   readonly #byAddress = new Map<Address, Entry>()
@@ -65,20 +76,24 @@ export class RoutingTable {
   readonly #regions: Regions
 
   constructor(options: RoutingTableOptions) {
-    this.#options = options
-    this.#ownId = new Uint8Array(options.ownId)
-    this.#buckets = new Buckets(this.#ownId)
+    const { k, failuresMax, replacementsMax, groupPerBucketMax, groupPerTableMax } = options
+    const ownId = new Uint8Array(options.ownId)
+    this.#k = k
+    this.#failuresMax = failuresMax
+    this.#limitedScopes = options.limitedScopes
+    this.#now = options.now
+    this.#describe = options.describe
+    this.#onAdded = options.onAdded
+    this.#onRemoved = options.onRemoved
+    this.#buckets = new Buckets(ownId)
     this.#regions = new Regions(this.#buckets.length)
-    this.#diversity = new Diversity(options.groupPerBucketMax, options.groupPerTableMax)
-    this.#replacements = new Replacements(options.replacementsMax, options.groupPerBucketMax)
+    this.#diversity = new Diversity(groupPerBucketMax, groupPerTableMax)
+    this.#replacements = new Replacements(replacementsMax, groupPerBucketMax)
     this.#tree = new KBucket<Entry>({
-      localNodeId: this.#ownId,
-      numberOfNodesPerKBucket: options.k,
-      numberOfNodesToPing: 1,
-      arbiter: (_incumbent, candidate) => candidate,
+      localNodeId: ownId,
+      numberOfNodesPerKBucket: k,
+      arbiter: theNewer,
     })
-    this.#tree.on('added', (entry) => this.#onAdded(entry))
-    this.#tree.on('removed', (entry) => this.#onRemoved(entry))
   }
 
   /** How many entries the table has. */
@@ -102,7 +117,7 @@ export class RoutingTable {
       this.#buckets.moveToEnd(holder)
       return 'updated'
     }
-    if (holder !== undefined) this.#tree.remove(holder.id)
+    if (holder !== undefined) this.#leave(holder)
     const known = this.#buckets.find(contact.id)
     const outcome = known === undefined ? this.#admit(contact) : this.#move(known, contact)
     // Only now: the newcomer has just answered, the replacements a while ago, so the place is rather his.
@@ -122,8 +137,8 @@ export class RoutingTable {
     const entry = this.#find(id, address)
     if (entry === undefined || sentAtMs < (entry.lastFailedMs ?? sentAtMs)) return
     entry.failures++
-    entry.lastFailedMs = this.#options.now()
-    if (entry.failures >= this.#options.failuresMax || !this.#isIn(entry)) this.#drop(entry)
+    entry.lastFailedMs = this.#now()
+    if (entry.failures >= this.#failuresMax || !this.#isIn(entry)) this.#drop(entry)
   }
 
   /**
@@ -151,7 +166,7 @@ export class RoutingTable {
     const leaving = this.#byAddress.get(contact.address)
     const entries = this.#buckets.in(bucket)
     const count = entries.length - (leaving?.bucket === bucket ? 1 : 0)
-    return count < this.#options.k && this.#diversity.allows(this.#groupOf(contact.address), entries, leaving)
+    return count < this.#k && this.#diversity.allows(this.#groupOf(contact.address), entries, leaving)
   }
 
   /** Which bucket an id belongs to: how many leading bits it shares with ours. */
@@ -190,7 +205,7 @@ export class RoutingTable {
   countNearer(key: NodeId): number {
     const bucket = this.bucketIndex(key)
     if (bucket === this.#buckets.length) return 0
-    const { k } = this.#options
+    const k = this.#k
     const known = this.#buckets.count(bucket)
     if (known < k) return known
     let deepestFull = this.#buckets.length - 1
@@ -205,7 +220,7 @@ export class RoutingTable {
 
   /** Takes note that a lookup of `target` has just run: its region needs no refresh for a while. */
   markLookedUp(target: NodeId): void {
-    this.#regions.markLookedUp(this.bucketIndex(target), this.#options.now())
+    this.#regions.markLookedUp(this.bucketIndex(target), this.#now())
   }
 
   /**
@@ -220,18 +235,18 @@ export class RoutingTable {
   staleRegions(ageMs: number): number[] {
     let deepest = this.#buckets.length - 1
     let beyond = this.#buckets.count(deepest)
-    while (deepest > 0 && beyond + this.#buckets.count(deepest - 1) <= this.#options.k / 2) {
+    while (deepest > 0 && beyond + this.#buckets.count(deepest - 1) <= this.#k / 2) {
       deepest--
       beyond += this.#buckets.count(deepest)
     }
-    return this.#regions.stale(deepest, this.#options.now(), ageMs)
+    return this.#regions.stale(deepest, this.#now(), ageMs)
   }
 
   /** Removes every entry, reporting each, and forgets who waited and what was looked up. */
   clear(): void {
     this.#replacements.clear()
     this.#regions.clear()
-    for (const entry of this.#buckets.all()) this.#tree.remove(entry.id)
+    for (const entry of this.#buckets.all()) this.#leave(entry)
   }
 
   /** Adds a contact that is not in, or lets it wait. */
@@ -244,8 +259,8 @@ export class RoutingTable {
     const entry = waiting?.address === contact.address ? waiting : this.#newEntry(contact, bucket)
     if (!this.#diversity.allows(entry.group, this.#buckets.in(bucket))) return 'refused'
     this.#refresh(entry)
-    if (this.#buckets.count(bucket) < this.#options.k) {
-      this.#tree.add(entry)
+    if (this.#buckets.count(bucket) < this.#k) {
+      this.#enter(entry)
       return 'added'
     }
     // Paper 4.1: nobody is evicted for a newcomer, who waits until somebody leaves.
@@ -268,25 +283,27 @@ export class RoutingTable {
     return 'updated'
   }
 
-  #onAdded(entry: Entry): void {
+  #enter(entry: Entry): void {
+    this.#tree.add(entry)
     this.#byAddress.set(entry.address, entry)
     this.#buckets.add(entry)
     this.#diversity.add(entry)
     if (log.enabled) log('added %s at %s to bucket %d', toHex(entry.id), entry.address, entry.bucket)
-    this.#options.onAdded?.(entry)
+    this.#onAdded?.(entry)
   }
 
-  #onRemoved(entry: Entry): void {
+  #leave(entry: Entry): void {
+    this.#tree.remove(entry.id)
     this.#byAddress.delete(entry.address)
     this.#buckets.remove(entry)
     this.#diversity.delete(entry)
     if (log.enabled) log('removed %s at %s, %d failures', toHex(entry.id), entry.address, entry.failures)
-    this.#options.onRemoved?.(entry)
+    this.#onRemoved?.(entry)
   }
 
   #drop(entry: Entry): void {
     if (this.#isIn(entry)) {
-      this.#tree.remove(entry.id)
+      this.#leave(entry)
       this.#fill(entry.bucket)
     } else {
       this.#replacements.delete(entry)
@@ -295,10 +312,10 @@ export class RoutingTable {
 
   /** Gives a bucket's free place to the freshest of its waiting contacts that the limits by network allow. */
   #fill(bucket: number): void {
-    if (this.#buckets.count(bucket) === this.#options.k) return
+    if (this.#buckets.count(bucket) === this.#k) return
     const entries = this.#buckets.in(bucket)
     const entry = this.#replacements.takeFreshest(bucket, ({ group }) => this.#diversity.allows(group, entries))
-    if (entry !== undefined) this.#tree.add(entry)
+    if (entry !== undefined) this.#enter(entry)
   }
 
   #find(id: NodeId, address: Address | undefined): Entry | undefined {
@@ -317,17 +334,17 @@ export class RoutingTable {
   }
 
   #refresh(entry: Entry): void {
-    entry.lastSeenMs = this.#options.now()
+    entry.lastSeenMs = this.#now()
     entry.failures = 0
   }
 
   /** An entry that has just answered. */
   #newEntry(contact: Contact, bucket: number): Entry {
-    return new Entry(contact, bucket, this.#groupOf(contact.address), this.#options.now())
+    return new Entry(contact, bucket, this.#groupOf(contact.address), this.#now())
   }
 
   #groupOf(address: Address): Group | undefined {
-    const { group, scope } = this.#options.describe(address)
-    return this.#options.limitedScopes.includes(scope) ? groupOf(group) : undefined
+    const { group, scope } = this.#describe(address)
+    return this.#limitedScopes.includes(scope) ? groupOf(group) : undefined
   }
 }

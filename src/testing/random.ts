@@ -97,7 +97,7 @@ export class SeededRandom {
   /** An independent stream: one seed and one label give one stream, however much was drawn from this one. */
   fork(label: string): SeededRandom {
     const seed = new Uint8Array(2 * KEY_BYTES)
-    seed.set(this.#state.subarray(0, KEY_BYTES))
+    seed.set(this.#state.slice(0, KEY_BYTES))
     seed.set(keyOf(label), KEY_BYTES)
     return new SeededRandom(seed)
   }
@@ -112,7 +112,8 @@ export class SeededRandom {
 
   #refill(): void {
     this.#blocks++
-    input.set(this.#state.subarray(0, KEY_BYTES))
+    // Byte by byte: a view would move the array out of the heap, into memory of its own.
+    for (let i = 0; i < KEY_BYTES; i++) input[i] = this.#state[i] as number
     inputView.setUint32(KEY_BYTES, Math.floor(this.#blocks / TWO_32))
     inputView.setUint32(KEY_BYTES + 4, this.#blocks >>> 0)
     this.#state.set(hash(input), KEY_BYTES)

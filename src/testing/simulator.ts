@@ -5,6 +5,7 @@ import { SeededRandom } from './random.js'
 import { SimulatedHost } from './simulated-host.js'
 import type { Datagram, Faults, NetworkStats } from './simulated-network.js'
 import { SimulatedNetwork } from './simulated-network.js'
+import type { SimulatedTransportConfig } from './simulated-transport.js'
 import { SimulatedTransport } from './simulated-transport.js'
 import type { SimulationPoint } from './simulation-error.js'
 import { SimulationError } from './simulation-error.js'
@@ -49,8 +50,7 @@ export class Simulator {
   readonly #clock: VirtualClock
   readonly #trace: Trace | undefined
   readonly #network: SimulatedNetwork
-  readonly #poison: boolean
-  readonly #resolveMs: number
+  readonly #transportConfig: SimulatedTransportConfig
   #hosts = 0
   #addresses = 0
   #events = 0
@@ -78,8 +78,7 @@ export class Simulator {
     this.random = this.#root.fork('test')
     this.#clock = new VirtualClock(this.#queue, { offsetMs: 0, rate: 1, wallSkewMs: 0 })
     this.#trace = trace ? new Trace() : undefined
-    this.#poison = poison
-    this.#resolveMs = resolveMs
+    this.#transportConfig = { poison, resolveMs }
     this.#network = new SimulatedNetwork({
       queue: this.#queue,
       random: this.#root.fork('network'),
@@ -123,7 +122,7 @@ export class Simulator {
     const random = this.#root.fork(`host ${this.#hosts++}`)
     const offsetMs = random.fork('clock').int(CLOCK_OFFSET_MS_MAX)
     const clock = new VirtualClock(this.#queue, { offsetMs, rate: clockRate, wallSkewMs })
-    const transport = new SimulatedTransport(this.#network, site, { poison: this.#poison, resolveMs: this.#resolveMs })
+    const transport = new SimulatedTransport(this.#network, site, this.#transportConfig)
     return new SimulatedHost(site, transport, clock, random)
   }
 
