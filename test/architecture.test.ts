@@ -72,7 +72,7 @@ const LAYERS: Readonly<Record<string, { values: readonly string[]; types: readon
     types: [],
   },
   testing: {
-    values: ['keyspace', 'errors.ts', 'transport/ip.ts', 'transport/parsed-addresses.ts'],
+    values: ['keyspace', 'errors.ts', 'transport/ip.ts'],
     types: ['platform', 'records', 'storage', 'dht.ts', 'options.ts'],
   },
 }

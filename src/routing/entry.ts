@@ -7,7 +7,7 @@ import { IdWords } from '../keyspace/index.js'
  * a new array: whoever needs it often keeps it.
  */
 export interface TableEntry extends Contact {
-  /** When it last answered us, in milliseconds of the table's clock. */
+  /** When it last answered us, in whole milliseconds of the table's clock. */
   readonly lastSeenMs: number
   /** How many calls to it failed since it last answered. */
   readonly failures: number
@@ -16,28 +16,36 @@ export interface TableEntry extends Contact {
 /** A network as a number or, where its bytes are not four, as a string: equal for one network. */
 export type Group = number | string
 
-/** What the table itself keeps of a contact, whether it is in or waits: 168 bytes, as there are hundreds. */
+/** What the table itself keeps of a contact, whether it is in or waits: 136 bytes, as there are hundreds. */
 export class Entry extends IdWords implements TableEntry {
+  // First what a reply reads of twenty entries, so that it is near the id in memory.
   readonly address: Address
-  lastSeenMs: number
   failures = 0
-  /** When the last failure was counted, in milliseconds of the table's clock. */
-  lastFailedMs: number | undefined = undefined
-  /** How many leading bits its id shares with ours. */
-  readonly bucket: number
+  lastSeenMs: number
   /** The network that it counts towards; `undefined` where no limit applies. */
   readonly group: Group | undefined
+  /** How many leading bits its id shares with ours. */
+  readonly bucket: number
+  /** When the last failure was counted, in milliseconds of the table's clock. */
+  lastFailedMs: number | undefined = undefined
 
   /**
    * One that has just answered.
    *
    * @param contact - copied, so its id may be a view into a datagram
    */
-  constructor({ id, address }: Contact, bucket: number, group: Group | undefined, lastSeenMs: number) {
+  constructor({ id, address }: Contact, bucket: number, group: Group | undefined, nowMs: number) {
     super(id)
     this.address = address
     this.bucket = bucket
     this.group = group
-    this.lastSeenMs = lastSeenMs
+    this.lastSeenMs = Math.floor(nowMs)
+  }
+
+  /** Takes note that it answered. */
+  seen(nowMs: number): void {
+    // A whole number is kept inside the object, another one in a box of its own.
+    this.lastSeenMs = Math.floor(nowMs)
+    this.failures = 0
   }
 }

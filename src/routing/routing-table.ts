@@ -113,7 +113,7 @@ export class RoutingTable {
   answered(contact: Contact): 'added' | 'updated' | 'waiting' | 'refused' {
     const holder = this.#byAddress.get(contact.address)
     if (holder?.isOf(contact.id)) {
-      this.#refresh(holder)
+      holder.seen(this.#now())
       this.#buckets.moveToEnd(holder)
       return 'updated'
     }
@@ -258,7 +258,7 @@ export class RoutingTable {
     if (bucket === this.#buckets.length) return 'refused'
     const entry = waiting?.address === contact.address ? waiting : this.#newEntry(contact, bucket)
     if (!this.#diversity.allows(entry.group, this.#buckets.in(bucket))) return 'refused'
-    this.#refresh(entry)
+    entry.seen(this.#now())
     if (this.#buckets.count(bucket) < this.#k) {
       this.#enter(entry)
       return 'added'
@@ -331,11 +331,6 @@ export class RoutingTable {
   #evictWaitingAt(address: Address): void {
     const waiting = this.#replacements.at(address)
     if (waiting !== undefined) this.#replacements.delete(waiting)
-  }
-
-  #refresh(entry: Entry): void {
-    entry.lastSeenMs = this.#now()
-    entry.failures = 0
   }
 
   /** An entry that has just answered. */
