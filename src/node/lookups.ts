@@ -200,7 +200,9 @@ function createLookup(
   const delayBits = ({ address }: Contact): number => BITS_PER_ROUND_TRIP * rpc.relativeDelay(address)
   const takePerReplyMax = TAKE_PER_REPLY * k
   const options = { target, k, alpha, ownId: id, takePerReplyMax, fruitlessRepliesMax, delayBits }
-  return disjointPaths > 1 ? new DisjointLookup(options, seeds, disjointPaths) : new Lookup(options, seeds)
+  // Plain contacts: an entry of the table makes its id anew for each reader, and a lookup reads it again and again.
+  const copies = seeds.map((seed) => ({ id: seed.id, address: seed.address }))
+  return disjointPaths > 1 ? new DisjointLookup(options, copies, disjointPaths) : new Lookup(options, copies)
 }
 
 function start(

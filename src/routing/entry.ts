@@ -3,8 +3,8 @@ import { IdWords } from '../keyspace/index.js'
 
 /**
  * A contact in the routing table. It is a live view to read only: the last two fields change as the contact
- * answers or fails. Its `id` and `address` never do: a contact that moves gets a new entry. Each read of `id` makes
- * a new array: whoever needs it often keeps it.
+ * answers or fails. Its `id` and `address` never do: a contact that moves gets a new entry. Its `id` is
+ * made anew for each reader, and is not among what `...` copies: whoever needs more than a look takes id and address.
  */
 export interface TableEntry extends Contact {
   /** When it last answered us, in whole milliseconds of the table's clock. */
