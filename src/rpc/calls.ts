@@ -1,11 +1,13 @@
 import { DhtError } from '../errors.js'
 import type { Address, Contact, NodeId } from '../keyspace/index.js'
-import { mapKey, sameBytes } from '../keyspace/index.js'
+import { sameBytes } from '../keyspace/index.js'
 import type { Clock } from '../platform/clock.js'
 import type { RandomBytes } from '../platform/random.js'
-import type { Codec, ErrorMessage, Method, ResponseMessage } from '../wire/index.js'
+import type { Codec, ErrorMessage, Method, RequestMessage, ResponseMessage } from '../wire/index.js'
 import { DATAGRAM_BYTES_MAX, errorCode, TID_BYTES } from '../wire/index.js'
 import type { RpcCounters } from './counters.js'
+import type { Deadline } from './deadlines.js'
+import { Deadlines } from './deadlines.js'
 import type { RoundTrips } from './round-trips.js'
 
 /** Whom a call goes to: a contact, or an address where any node may answer. */
@@ -60,17 +62,22 @@ export interface CallsConfig {
   readonly resendMaxMs: number
 }
 
-interface PendingCall {
+/** What a call waits for besides its answer, one after the other. */
+const Phase = { soft: 0, softExtended: 1, resend: 2, lost: 3, end: 4 } as const
+
+interface PendingCall extends Deadline {
   readonly key: string
   readonly method: Method<unknown, unknown>
   readonly callee: Callee
-  /** Encodes the request: anew for a resend, because what was sent is the transport's. */
-  readonly encode: () => Uint8Array
+  /** For a resend it is encoded anew, because what was sent is the transport's. */
+  readonly request: RequestMessage
   readonly events: CallEvents<unknown>
   readonly sentAtMs: number
+  readonly softMs: number
+  readonly mayResend: boolean
   attempts: number
   slow: boolean
-  cancelTimer: () => void
+  phase: (typeof Phase)[keyof typeof Phase]
 }
 
 const IGNORE = (): void => {}
@@ -82,10 +89,12 @@ const TIMER_LATE_MS = 3
 export class Calls {
   readonly #config: CallsConfig
   readonly #pending = new Map<string, PendingCall>()
+  readonly #deadlines: Deadlines<PendingCall>
   #closed = false
 
   constructor(config: CallsConfig) {
     this.#config = config
+    this.#deadlines = new Deadlines(config.clock, (call) => this.#onDue(call))
   }
 
   get pendingCount(): number {
@@ -100,41 +109,43 @@ export class Calls {
    * @returns cancels the call
    */
   call<P, R>(method: Method<P, R>, callee: Callee, params: P, events: CallEvents<R>, resend = true): () => void {
-    const { clock, codec, counters } = this.#config
-    const answerAtOnce = (error: DhtError): (() => void) => {
-      events.done(error, undefined, { id: callee.id ?? new Uint8Array(0), address: callee.address }, 0)
-      return IGNORE
-    }
-    if (this.#closed) return answerAtOnce(new DhtError('ERR_CLOSED', 'the node is closed'))
+    const { clock, codec, counters, randomBytes, roundTrips } = this.#config
+    if (this.#closed) return endAtOnce(callee, events, new DhtError('ERR_CLOSED', 'the node is closed'))
     const { id, flags } = this.#config.identity()
-    const tid = this.#config.randomBytes(TID_BYTES)
-    const request = {
+    const tid = randomBytes(TID_BYTES)
+    const request: RequestMessage = {
       type: 'request',
       tid,
       flags,
       sender: id,
       method: method.code,
       params: method.writeParams(params),
-    } as const
-    const encode = (): Uint8Array => codec.encode(request, method.paddedBytes)
-    const bytes = encode()
-    if (bytes.length > DATAGRAM_BYTES_MAX) {
-      return answerAtOnce(new DhtError('ERR_VALUE_TOO_LARGE', `the request would take ${bytes.length} bytes`))
     }
+    const bytes = codec.encode(request, method.paddedBytes)
+    if (bytes.length > DATAGRAM_BYTES_MAX) {
+      const error = new DhtError('ERR_VALUE_TOO_LARGE', `the request would take ${bytes.length} bytes`)
+      return endAtOnce(callee, events, error)
+    }
+    const nowMs = clock.now()
     const call: PendingCall = {
-      key: mapKey(tid),
+      dueMs: 0,
+      order: 0,
+      place: -1,
+      key: tidKey(tid),
       method: method as Method<unknown, unknown>,
       callee,
-      encode,
+      request,
       events: events as CallEvents<unknown>,
-      sentAtMs: clock.now(),
+      sentAtMs: nowMs,
+      softMs: roundTrips.softTimeoutMs(callee.address, nowMs),
+      mayResend: resend,
       attempts: 0,
       slow: false,
-      cancelTimer: IGNORE,
+      phase: Phase.soft,
     }
     this.#pending.set(call.key, call)
     counters.calls++
-    this.#arm(call, resend)
+    this.#deadlines.set(call, nowMs, call.softMs)
     this.#transmit(call, bytes)
     return () => this.#cancel(call)
   }
@@ -142,7 +153,7 @@ export class Calls {
   /** Takes in a reply: whether it ended a call. */
   settle(message: ResponseMessage | ErrorMessage, from: Address): boolean {
     const { dropped } = this.#config.counters
-    const call = this.#pending.get(mapKey(message.tid))
+    const call = message.tid.length === TID_BYTES ? this.#pending.get(tidKey(message.tid)) : undefined
     if (!call) {
       dropped.unmatched++
       return false
@@ -175,6 +186,7 @@ export class Calls {
       this.#remove(call)
       this.#fail(call, error, undefined)
     }
+    this.#deadlines.clear()
   }
 
   #answer(call: PendingCall, message: ResponseMessage | ErrorMessage, contact: Contact): void {
@@ -204,31 +216,55 @@ export class Calls {
     call.events.done(undefined, result, contact, elapsedMs)
   }
 
-  #arm(call: PendingCall, resend: boolean): void {
-    const { clock, requestTimeoutMs, resendMaxMs, resendMinMs, roundTrips } = this.#config
-    const softMs = roundTrips.softTimeoutMs(call.callee.address, call.sentAtMs)
-    const resendMs = Math.min(resendMaxMs, Math.max(resendMinMs, softMs))
-    const lostMs = Math.min(requestTimeoutMs, resendMs + softMs)
-    // Soft time-out, resend, its soft time-out and the hard end follow each other: one timer at a time is enough.
-    const becomeLost = (): void => {
-      call.cancelTimer = clock.after(requestTimeoutMs - lostMs, () => this.#timeOut(call))
-      call.events.lost?.()
+  /** Soft time-out, resend, its soft time-out and the hard end follow each other: one deadline at a time is enough. */
+  #onDue(call: PendingCall): void {
+    const { clock, codec, requestTimeoutMs } = this.#config
+    const { softMs } = call
+    const nowMs = clock.now()
+    switch (call.phase) {
+      case Phase.soft: {
+        const lateMs = nowMs - call.sentAtMs - softMs
+        // After a pause of this process timers come before what its socket has received: the pause is ours, so as
+        // much time is added once.
+        if (lateMs >= TIMER_LATE_MS) this.#await(call, Phase.softExtended, nowMs, Math.min(lateMs, softMs))
+        else this.#becomeSlow(call, nowMs)
+        break
+      }
+      case Phase.softExtended:
+        this.#becomeSlow(call, nowMs)
+        break
+      case Phase.resend:
+        this.#await(call, Phase.lost, nowMs, this.#lostMs(call) - this.#resendMs(call))
+        if (call.mayResend) this.#transmit(call, codec.encode(call.request, call.method.paddedBytes))
+        break
+      case Phase.lost:
+        this.#await(call, Phase.end, nowMs, requestTimeoutMs - this.#lostMs(call))
+        call.events.lost?.()
+        break
+      case Phase.end:
+        this.#timeOut(call)
     }
-    const becomeSlow = (): void => {
-      call.cancelTimer = clock.after(resendMs - softMs, () => {
-        call.cancelTimer = clock.after(lostMs - resendMs, becomeLost)
-        if (resend) this.#transmit(call, call.encode())
-      })
-      call.slow = true
-      call.events.slow?.()
-    }
-    call.cancelTimer = clock.after(softMs, () => {
-      const lateMs = clock.now() - call.sentAtMs - softMs
-      // After a pause of this process timers come before what its socket has received: the pause is ours, so as
-      // much time is added once.
-      if (lateMs < TIMER_LATE_MS) becomeSlow()
-      else call.cancelTimer = clock.after(Math.min(lateMs, softMs), becomeSlow)
-    })
+  }
+
+  #becomeSlow(call: PendingCall, nowMs: number): void {
+    this.#await(call, Phase.resend, nowMs, this.#resendMs(call) - call.softMs)
+    call.slow = true
+    call.events.slow?.()
+  }
+
+  #await(call: PendingCall, phase: PendingCall['phase'], nowMs: number, delayMs: number): void {
+    call.phase = phase
+    // A resend never comes before the soft time-out, even where its bounds are below that.
+    this.#deadlines.set(call, nowMs, Math.max(0, delayMs))
+  }
+
+  #resendMs({ softMs }: PendingCall): number {
+    const { resendMaxMs, resendMinMs } = this.#config
+    return Math.min(resendMaxMs, Math.max(resendMinMs, softMs))
+  }
+
+  #lostMs(call: PendingCall): number {
+    return Math.min(this.#config.requestTimeoutMs, this.#resendMs(call) + call.softMs)
   }
 
   #transmit(call: PendingCall, bytes: Uint8Array): void {
@@ -261,7 +297,21 @@ export class Calls {
   }
 
   #remove(call: PendingCall): void {
-    call.cancelTimer()
+    this.#deadlines.cancel(call)
     this.#pending.delete(call.key)
   }
+}
+
+function endAtOnce<R>(callee: Callee, events: CallEvents<R>, error: DhtError): () => void {
+  events.done(error, undefined, { id: callee.id ?? new Uint8Array(0), address: callee.address }, 0)
+  return IGNORE
+}
+
+/** A transaction id of ours as a key of a Map: its eight bytes as four characters, which is made faster than eight. */
+function tidKey(tid: Uint8Array): string {
+  return String.fromCharCode(pairAt(tid, 0), pairAt(tid, 2), pairAt(tid, 4), pairAt(tid, 6))
+}
+
+function pairAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
 }

@@ -335,3 +335,76 @@ test('what is unreadable is counted by reason and answered by nothing', async ()
   expect(rpc.counters).toMatchObject({ datagramsReceived: 4, datagramsSent: 0, requests: 0 })
   expect(peer.heard).toEqual([])
 })
+
+describe('many calls at once', () => {
+  test('calls to several addresses are each late at their own times, in the order in which they were made', async () => {
+    const { simulator, rpc, peer } = await rpcAndPeer()
+    const startMs = simulator.nowMs
+    const log: string[] = []
+    const begin = (name: string): (() => void) =>
+      rpc.call(
+        PING,
+        { address: peer.address },
+        {},
+        {
+          slow: () => log.push(`${Math.round(simulator.nowMs - startMs)} ${name} slow`),
+          done: (error) => log.push(`${Math.round(simulator.nowMs - startMs)} ${name} ${error?.code}`),
+        },
+      )
+    begin('a')
+    begin('b')
+    await simulator.advance(50)
+    begin('c')
+    await simulator.advance(3_000)
+    expect(log).toEqual([
+      ...['300 a slow', '300 b slow', '350 c slow'],
+      ...['2000 a ERR_TIMEOUT', '2000 b ERR_TIMEOUT', '2050 c ERR_TIMEOUT'],
+    ])
+  })
+
+  test('a call that is late may cancel others that are late at the same moment, and begin new ones', async () => {
+    const { simulator, rpc, peer } = await rpcAndPeer()
+    const log: string[] = []
+    const cancels: (() => void)[] = []
+    const begin = (name: string, whenSlow: () => void): void => {
+      cancels.push(
+        rpc.call(
+          PING,
+          { address: peer.address },
+          {},
+          {
+            slow: () => {
+              log.push(`${name} slow`)
+              whenSlow()
+            },
+            done: (error) => log.push(`${name} ${error?.code}`),
+          },
+        ),
+      )
+    }
+    begin('a', () => {
+      cancels[0]!()
+      cancels[1]!()
+      begin('new', () => {})
+    })
+    begin('b', () => {})
+    begin('c', () => {})
+    await simulator.advance(5_000)
+    expect(log).toEqual(['a slow', 'c slow', 'new slow', 'c ERR_TIMEOUT', 'new ERR_TIMEOUT'])
+    expect(rpc.counters).toMatchObject({ calls: 4, cancelled: 2, timeouts: 2 })
+  })
+
+  test('a reply with a transaction id of another length than ours ends no call', async () => {
+    const { simulator, rpc, peer } = await rpcAndPeer()
+    peer.onRequest = (request, from) => {
+      for (const tid of [request.tid.slice(0, 7), Uint8Array.of(...request.tid, 0), Uint8Array.of(0)]) {
+        peer.answer(from, request, PING, NO_RESULT, { tid })
+      }
+    }
+    const { events, log } = writtenDown(simulator)
+    rpc.call(PING, peer.contact, {}, events, false)
+    await simulator.advance(3_000)
+    expect(log).toEqual(['0 sent', '300 slow', '2000 ERR_TIMEOUT'])
+    expect(rpc.counters.dropped.unmatched).toBe(3)
+  })
+})
