@@ -6,7 +6,6 @@ import type { LifeCycle } from './life-cycle.js'
 import type { QueryReply } from './node/index.js'
 import { answerApp, queryNodes } from './node/index.js'
 import type { AppHandler } from './results.js'
-import type { Callee } from './rpc/index.js'
 import { SearchIterator } from './search-iterator.js'
 import type { AppParams, Method } from './wire/index.js'
 import { appMethod } from './wire/index.js'
@@ -22,26 +21,26 @@ export async function call<P, R>(
   options: CallOptions | undefined,
 ): Promise<{ result: R; from: Contact; elapsedMs: number }> {
   const { signal } = mustBeCallOptions(options)
-  const callee = await findCallee(life, to, signal)
-  return life.run(signal, (done) =>
-    life.parts.node.rpc.call(method, callee, params, {
-      done: (error, result, from, elapsedMs) => done(error, { result: result as R, from, elapsedMs }),
-    }),
-  )
-}
-
-function findCallee(life: LifeCycle, to: Contact | Address, signal: AbortSignal | undefined): Promise<Callee> {
-  return life.run<Callee>(signal, (done) => {
-    const abort = new AbortController()
-    const name = typeof to === 'string' ? to : to.address
-    life.parts.node.transport.resolve(name, { signal: abort.signal }).then(
-      ([address]) => {
-        if (address === undefined) done(new DhtError('ERR_UNRESOLVED', `${name} has no address`))
-        else done(undefined, typeof to === 'string' ? { address } : { id: to.id, address })
-      },
-      (error) => done(error),
-    )
-    return () => abort.abort()
+  const expected = typeof to === 'string' ? undefined : to
+  const name = expected ? expected.address : (to as Address)
+  return life.run(signal, (done) => {
+    const { rpc, transport } = life.parts.node
+    let isCancelled = false
+    let cancel = (): void => {
+      isCancelled = true
+    }
+    // Nothing but the application's own signal ends a search for a name: the close of the transport does too.
+    transport
+      .resolve(name, signal && { signal })
+      .then(([address]) => {
+        if (isCancelled) return
+        if (address === undefined) throw new DhtError('ERR_UNRESOLVED', `${name} has no address`)
+        cancel = rpc.call(method, expected ? { id: expected.id, address } : { address }, params, {
+          done: (error, result, from, elapsedMs) => done(error, { result: result as R, from, elapsedMs }),
+        })
+      })
+      .catch(done)
+    return () => cancel()
   })
 }
 

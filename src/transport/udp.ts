@@ -240,9 +240,11 @@ class UdpTransport implements Transport {
   }
 
   async resolve(name: string, { signal }: { signal?: AbortSignal } = {}): Promise<Address[]> {
-    const place = readPlace(name)
+    // A literal address is most often one that was seen before.
+    const known = this.#addresses.read(name)
+    const place = known?.isUnicast ? known.endpoint : readPlace(name)
     signal?.throwIfAborted()
-    if ('kind' in place) return this.#canUse(place.kind) ? [formatEndpoint(place)] : []
+    if ('kind' in place) return this.#canUse(place.kind) ? [known?.address ?? formatEndpoint(place)] : []
     const found = new Set<Address>()
     for (const address of await this.#lookup(place.hostName, signal)) {
       const parsed = parseIp(address)
