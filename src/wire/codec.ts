@@ -8,15 +8,25 @@ import {
   NETWORK_BYTES,
   TID_BYTES_MAX,
 } from './limits.js'
-import type { Message, RequestMessage, Unreadable } from './message.js'
-import { PROTOCOL_VERSION } from './message.js'
-import { isPlain } from './plain.js'
+import type { Message, Unreadable } from './message.js'
+import { PROTOCOL_VERSION, TYPE_ERROR, TYPE_REQUEST, TYPE_RESPONSE } from './message.js'
+import { endOfPlain, isPlain } from './plain.js'
 import { readArray, readBytes, readId, readInteger } from './shape.js'
+import { takeBytes } from './slab.js'
+import {
+  EMPTY_BODY,
+  headerBytes,
+  isPadding,
+  paddingBytes,
+  readHeader,
+  writeHeader,
+  writePadding,
+} from './usual-form.js'
 
 /** Messages to bytes and back, for one network. */
 export interface Codec {
   /**
-   * The bytes of a message.
+   * The bytes of a message. Nobody else uses them, but their buffer is shared: to keep them for long, copy them.
    *
    * @param padToBytes - a request shorter than this is padded to this length; to 1 to 3 bytes more where 1 to 3 are
    *   missing, and to 1 more where 260 are
@@ -29,14 +39,8 @@ export interface Codec {
   decode(datagram: Uint8Array): Message | Unreadable
 }
 
-const TYPE_REQUEST = 0
-const TYPE_RESPONSE = 1
-const TYPE_ERROR = 2
 const FLAGS_MAX = 0xffff_ffff
 const ERROR_CODE_MAX = 0xffff
-
-/** Key of the map `ext` that holds padding. */
-const EXT_PADDING = 0
 
 // Plain values only: no record extension, maps stay maps so that no key can name a prototype.
 const packr = new Packr({ useRecords: false, mapsAsObjects: false, int64AsType: 'auto' })
@@ -50,49 +54,75 @@ export function networkTag(name: string): Uint8Array {
 export function createCodec(networkName: string): Codec {
   const network = networkTag(networkName)
   return {
-    // A copy: the encoder hands out views of a slab, Buffers in Node, which would keep all of it alive.
-    encode: (message, padToBytes) => new Uint8Array(encode(network, message, padToBytes ?? 0)),
+    encode: (message, padToBytes) => encode(network, message, padToBytes ?? 0),
     decode: (datagram) => decode(network, datagram),
   }
 }
 
 function encode(network: Uint8Array, message: Message, padToBytes: number): Uint8Array {
+  const length = message.type === 'error' ? undefined : headerBytes(message)
+  if (message.type === 'error' || length === undefined) return encodeWhole(network, message, padToBytes)
+  const elements = message.type === 'request' ? message.params : message.result
+  const body = elements.length === 0 ? EMPTY_BODY : packr.pack(elements)
+  const plainBytes = length + body.length
+  const { inside, altogether } = paddingBytes(plainBytes, padToBytes)
+  const bytes = takeBytes(plainBytes + altogether)
+  bytes.set(body, writeHeader(bytes, network, message))
+  if (altogether > 0) writePadding(bytes, plainBytes, inside)
+  return bytes
+}
+
+/** A message whose header has not the usual form. */
+function encodeWhole(network: Uint8Array, message: Message, padToBytes: number): Uint8Array {
+  const plain = packr.pack(fieldsOf(network, message))
+  const { inside, altogether } = paddingBytes(plain.length, padToBytes)
+  // A copy: the encoder hands out views of a slab, Buffers in Node, whose slice() does not copy.
+  const bytes = takeBytes(plain.length + altogether)
+  bytes.set(plain)
+  if (altogether > 0) writePadding(bytes, plain.length, inside)
+  return bytes
+}
+
+function fieldsOf(network: Uint8Array, message: Message): unknown[] {
   const { tid, flags, sender } = message
   switch (message.type) {
     case 'request':
-      return encodeRequest(network, message, padToBytes)
+      return [PROTOCOL_VERSION, TYPE_REQUEST, tid, network, flags, sender, message.method, message.params]
     case 'response':
-      return packr.pack([
-        PROTOCOL_VERSION,
-        TYPE_RESPONSE,
-        tid,
-        network,
-        flags,
-        sender,
-        message.observed,
-        message.result,
-      ])
+      return [PROTOCOL_VERSION, TYPE_RESPONSE, tid, network, flags, sender, message.observed, message.result]
     case 'error': {
       const error = [message.code, message.text.slice(0, ERROR_TEXT_MAX)]
-      return packr.pack([PROTOCOL_VERSION, TYPE_ERROR, tid, network, flags, sender, message.observed, error])
+      return [PROTOCOL_VERSION, TYPE_ERROR, tid, network, flags, sender, message.observed, error]
     }
   }
 }
 
-function encodeRequest(network: Uint8Array, message: RequestMessage, padToBytes: number): Uint8Array {
-  const { tid, flags, sender, method, params } = message
-  const fields: unknown[] = [PROTOCOL_VERSION, TYPE_REQUEST, tid, network, flags, sender, method, params]
-  const plain = packr.pack(fields)
-  const missing = padToBytes - plain.length
-  if (missing <= 0) return plain
-  // The map of one entry costs 4 bytes beside up to 255 bytes of padding, 5 beside more; so 260 can't be met.
-  const paddingBytes = missing <= 4 + 255 ? Math.max(0, missing - 4) : Math.max(256, missing - 5)
-  fields.push(new Map([[EXT_PADDING, new Uint8Array(paddingBytes)]]))
-  return packr.pack(fields)
-}
-
 function decode(network: Uint8Array, datagram: Uint8Array): Message | Unreadable {
   if (datagram.length > DATAGRAM_BYTES_MAX) return { type: 'unreadable', reason: 'oversize' }
+  return decodeUsual(network, datagram) ?? decodeWhole(network, datagram)
+}
+
+/** Reads a datagram of the usual form; undefined for any other, and for one that is wrong in any way. */
+function decodeUsual(network: Uint8Array, datagram: Uint8Array): Message | undefined {
+  const form = readHeader(datagram, network)
+  if (form === undefined) return undefined
+  const { bodyAt, header, isPadded } = form
+  const bodyEnd = endOfPlain(datagram, bodyAt)
+  if (isPadded ? bodyEnd < 0 || !isPadding(datagram, bodyEnd) : bodyEnd !== datagram.length) return undefined
+  const body = datagram[bodyAt] === EMPTY_BODY[0] ? [] : unpackArray(datagram.subarray(bodyAt, bodyEnd))
+  if (body === undefined) return undefined
+  return header.type === 'request' ? { ...header, params: body } : { ...header, result: body }
+}
+
+function unpackArray(bytes: Uint8Array): readonly unknown[] | undefined {
+  try {
+    return readArray(packr.unpack(bytes), 0)
+  } catch {
+    return undefined
+  }
+}
+
+function decodeWhole(network: Uint8Array, datagram: Uint8Array): Message | Unreadable {
   if (!isPlain(datagram)) return { type: 'unreadable', reason: 'undecodable' }
   let decoded: unknown
   try {

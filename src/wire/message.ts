@@ -3,6 +3,11 @@ import type { NodeId } from '../keyspace/index.js'
 /** The version that we speak, position 0 of every message. */
 export const PROTOCOL_VERSION = 1
 
+/** Position 1 of every message. */
+export const TYPE_REQUEST = 0
+export const TYPE_RESPONSE = 1
+export const TYPE_ERROR = 2
+
 /** Bits of a message's `flags`. Unknown bits are ignored. */
 export const Flag = {
   /** The sender only asks: it must not enter a table. */

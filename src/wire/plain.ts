@@ -4,11 +4,16 @@
  * other until they take minutes to unfold, and they build dates, errors and regular expressions.
  */
 export function isPlain(bytes: Uint8Array): boolean {
-  let at = 0
+  return endOfPlain(bytes, 0) === bytes.length
+}
+
+/** Where the plain value that begins at `from` ends; below 0 where none does, or where its end is missing. */
+export function endOfPlain(bytes: Uint8Array, from: number): number {
+  let at = from
   // Of arrays and maps only the number of their values is needed: they stand one after the other.
   let missing = 1
   while (missing > 0) {
-    if (missing > bytes.length - at) return false
+    if (missing > bytes.length - at) return -1
     const head = bytes[at++] as number
     missing--
     if (head < 0x80 || head >= 0xe0) continue
@@ -18,7 +23,7 @@ export function isPlain(bytes: Uint8Array): boolean {
     else if (NUMBER_BYTES[head] !== undefined) at += NUMBER_BYTES[head]
     else {
       const lengthBytes = LENGTH_BYTES[head]
-      if (lengthBytes === undefined || at + lengthBytes > bytes.length) return false
+      if (lengthBytes === undefined || at + lengthBytes > bytes.length) return -1
       let length = 0
       for (let i = 0; i < lengthBytes; i++) length = length * 256 + (bytes[at++] as number)
       if (head >= MAP_16) missing += 2 * length
@@ -26,7 +31,7 @@ export function isPlain(bytes: Uint8Array): boolean {
       else at += length
     }
   }
-  return at === bytes.length
+  return at <= bytes.length ? at : -1
 }
 
 const ARRAY_16 = 0xdc
