@@ -5,6 +5,14 @@ export type Done<T> = (error: unknown, result?: T) => void
 
 type GiveUp = (reason: unknown) => void
 
+interface Operation {
+  readonly giveUp: GiveUp
+  /** How many were begun before. */
+  readonly number: number
+  /** Its place in the list of those that are open. */
+  place: number
+}
+
 /** The open calls of one signal, and what it calls. */
 interface Shared {
   readonly open: Set<GiveUp>
@@ -16,12 +24,14 @@ interface Shared {
  * settles whatever is left.
  */
 export class Operations {
-  readonly #open = new Set<GiveUp>()
+  /** In no order: a Set under so much coming and going would burden the garbage collector. */
+  readonly #open: Operation[] = []
+  #begun = 0
   readonly #bySignal = new Map<AbortSignal, Shared>()
 
   /** How many are open. */
   get size(): number {
-    return this.#open.size
+    return this.#open.length
   }
 
   /**
@@ -36,7 +46,7 @@ export class Operations {
       let cancel = (): void => {}
       const end = (): void => {
         isOpen = false
-        this.#open.delete(giveUp)
+        this.#remove(operation)
         stopListening()
       }
       const giveUp = (reason: unknown): void => {
@@ -46,7 +56,8 @@ export class Operations {
         cancel()
       }
       const stopListening = signal ? this.#listen(signal, giveUp) : () => {}
-      this.#open.add(giveUp)
+      const operation: Operation = { giveUp, number: this.#begun++, place: this.#open.length }
+      this.#open.push(operation)
       const done: Done<T> = (error, result) => {
         if (!isOpen) return
         end()
@@ -88,6 +99,13 @@ export class Operations {
 
   /** Rejects all that are open. */
   giveUpAll(reason: DhtError): void {
-    for (const giveUp of [...this.#open]) giveUp(reason)
+    for (const { giveUp } of this.#open.toSorted((a, b) => a.number - b.number)) giveUp(reason)
+  }
+
+  #remove({ place }: Operation): void {
+    const last = this.#open.pop() as Operation
+    if (last.place === place) return
+    this.#open[place] = last
+    last.place = place
   }
 }

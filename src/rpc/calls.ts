@@ -5,6 +5,8 @@ import type { Clock } from '../platform/clock.js'
 import type { RandomBytes } from '../platform/random.js'
 import type { Codec, ErrorMessage, Method, RequestMessage, ResponseMessage } from '../wire/index.js'
 import { DATAGRAM_BYTES_MAX, errorCode, TID_BYTES } from '../wire/index.js'
+import type { Tabled } from './call-table.js'
+import { CallTable } from './call-table.js'
 import type { RpcCounters } from './counters.js'
 import type { Deadline } from './deadlines.js'
 import { Deadlines } from './deadlines.js'
@@ -65,13 +67,14 @@ export interface CallsConfig {
 /** What a call waits for besides its answer, one after the other. */
 const Phase = { soft: 0, softExtended: 1, resend: 2, lost: 3, end: 4 } as const
 
-interface PendingCall extends Deadline {
-  readonly key: string
+interface PendingCall extends Deadline, Tabled<PendingCall> {
   readonly method: Method<unknown, unknown>
   readonly callee: Callee
   /** For a resend it is encoded anew, because what was sent is the transport's. */
   readonly request: RequestMessage
   readonly events: CallEvents<unknown>
+  /** How many calls were made before. */
+  readonly number: number
   readonly sentAtMs: number
   readonly softMs: number
   readonly mayResend: boolean
@@ -88,7 +91,7 @@ const TIMER_LATE_MS = 3
 /** The calls that wait for their answers. */
 export class Calls {
   readonly #config: CallsConfig
-  readonly #pending = new Map<string, PendingCall>()
+  readonly #pending = new CallTable<PendingCall>()
   readonly #deadlines: Deadlines<PendingCall>
   #closed = false
 
@@ -131,11 +134,13 @@ export class Calls {
       dueMs: 0,
       order: 0,
       place: -1,
-      key: tidKey(tid),
+      tid,
+      next: undefined,
       method: method as Method<unknown, unknown>,
       callee,
       request,
       events: events as CallEvents<unknown>,
+      number: counters.calls,
       sentAtMs: nowMs,
       softMs: roundTrips.softTimeoutMs(callee.address, nowMs),
       mayResend: resend,
@@ -143,7 +148,7 @@ export class Calls {
       slow: false,
       phase: Phase.soft,
     }
-    this.#pending.set(call.key, call)
+    this.#pending.add(call)
     counters.calls++
     this.#deadlines.set(call, nowMs, call.softMs)
     this.#transmit(call, bytes)
@@ -153,7 +158,7 @@ export class Calls {
   /** Takes in a reply: whether it ended a call. */
   settle(message: ResponseMessage | ErrorMessage, from: Address): boolean {
     const { dropped } = this.#config.counters
-    const call = message.tid.length === TID_BYTES ? this.#pending.get(tidKey(message.tid)) : undefined
+    const call = this.#pending.get(message.tid)
     if (!call) {
       dropped.unmatched++
       return false
@@ -181,9 +186,9 @@ export class Calls {
   /** Ends every pending call with the error; later calls end with `ERR_CLOSED`. */
   close(error: DhtError): void {
     this.#closed = true
-    for (const call of [...this.#pending.values()]) {
-      if (!this.#pending.has(call.key)) continue
-      this.#remove(call)
+    // In the order in which they were made, so that a run can be repeated.
+    for (const call of this.#pending.all().sort((a, b) => a.number - b.number)) {
+      if (!this.#remove(call)) continue
       this.#fail(call, error, undefined)
     }
     this.#deadlines.clear()
@@ -290,28 +295,19 @@ export class Calls {
   }
 
   #cancel(call: PendingCall): void {
-    if (!this.#pending.has(call.key)) return
-    this.#remove(call)
+    if (!this.#remove(call)) return
     this.#config.counters.cancelled++
     if (call.slow) this.#config.observer.onGivenUp(call.callee)
   }
 
-  #remove(call: PendingCall): void {
+  /** Whether it was pending. */
+  #remove(call: PendingCall): boolean {
     this.#deadlines.cancel(call)
-    this.#pending.delete(call.key)
+    return this.#pending.delete(call)
   }
 }
 
 function endAtOnce<R>(callee: Callee, events: CallEvents<R>, error: DhtError): () => void {
   events.done(error, undefined, { id: callee.id ?? new Uint8Array(0), address: callee.address }, 0)
   return IGNORE
-}
-
-/** A transaction id of ours as a key of a Map: its eight bytes as four characters, which is made faster than eight. */
-function tidKey(tid: Uint8Array): string {
-  return String.fromCharCode(pairAt(tid, 0), pairAt(tid, 2), pairAt(tid, 4), pairAt(tid, 6))
-}
-
-function pairAt(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
 }

@@ -1,14 +1,19 @@
-import { Recent } from './recent.js'
+import { RecentNumbers } from './recent-numbers.js'
 
 /** How long a host's allowance is remembered after its last request: by then it is full again. */
-const REMEMBERED_MS = 60_000
+const REMEMBERED_MS = 64_000
 const HOSTS_MAX = 8192
+
+/** What is kept of a host: how many requests it has left, as of a time. */
+const ALLOWANCE = 0
+const AS_OF_MS = 1
+const NUMBERS = 2
 
 /** A token bucket for each host: `perSecond` requests a second, up to `burst` at once. */
 export class RateLimit {
   readonly #perSecond: number
   readonly #burst: number
-  readonly #hosts = new Recent<{ allowance: number; atMs: number }>(REMEMBERED_MS, HOSTS_MAX)
+  readonly #hosts = new RecentNumbers(REMEMBERED_MS, HOSTS_MAX, NUMBERS)
 
   constructor(perSecond: number, burst: number) {
     this.#perSecond = perSecond
@@ -17,13 +22,13 @@ export class RateLimit {
 
   /** Whether the host may ask once more now. */
   allows(host: string, nowMs: number): boolean {
-    const known = this.#hosts.get(host, nowMs)
-    const state = known ?? { allowance: this.#burst, atMs: nowMs }
-    state.allowance = Math.min(this.#burst, state.allowance + ((nowMs - state.atMs) * this.#perSecond) / 1000)
-    state.atMs = nowMs
-    const allowed = state.allowance >= 1
-    if (allowed) state.allowance -= 1
-    this.#hosts.set(host, state, nowMs)
+    const slot = this.#hosts.touch(host, nowMs)
+    const before = this.#hosts.get(slot, ALLOWANCE)
+    const regained = ((nowMs - this.#hosts.get(slot, AS_OF_MS)) * this.#perSecond) / 1000
+    const allowance = Number.isNaN(before) ? this.#burst : Math.min(this.#burst, before + regained)
+    const allowed = allowance >= 1
+    this.#hosts.set(slot, ALLOWANCE, allowed ? allowance - 1 : allowance)
+    this.#hosts.set(slot, AS_OF_MS, nowMs)
     return allowed
   }
 }

@@ -14,6 +14,7 @@ import {
 import type { RpcCounters } from './counters.js'
 import { RateLimit } from './rate-limit.js'
 import { Recent } from './recent.js'
+import { RecentNumbers } from './recent-numbers.js'
 
 /** A request as its handler sees it. */
 export interface IncomingRequest {
@@ -61,7 +62,7 @@ interface Served {
   readonly once: boolean
 }
 
-/** How long an address stays proven, and how many are remembered. */
+/** How long an address stays proven at most, and how many are remembered. */
 const PROVEN_MS = 600_000
 const PROVEN_MAX = 16_384
 
@@ -76,7 +77,7 @@ const VERIFYING_PING_BYTES = 64
 export class Requests {
   readonly #config: RequestsConfig
   readonly #served = new Map<number | string, Served>()
-  readonly #proven = new Recent<true>(PROVEN_MS, PROVEN_MAX)
+  readonly #proven = new RecentNumbers(PROVEN_MS, PROVEN_MAX, 0)
   readonly #replies = new Recent<Uint8Array | 'pending'>(REPLIES_KEPT_MS, REPLIES_KEPT_MAX)
   readonly #rateLimit: RateLimit
 
@@ -106,7 +107,7 @@ export class Requests {
 
   /** Remembers that whoever is at the address receives what is sent there. */
   prove(address: Address): void {
-    this.#proven.set(address, true, this.#config.clock.now())
+    this.#proven.touch(address, this.#config.clock.now())
   }
 
   /** Takes in a request; `receivedBytes` is its datagram's length. */
@@ -117,7 +118,7 @@ export class Requests {
       counters.dropped.refusedId++
       return
     }
-    const isProven = this.#proven.get(from, nowMs) === true
+    const isProven = this.#proven.find(from, nowMs) >= 0
     const limitBytes = isProven
       ? DATAGRAM_BYTES_MAX
       : Math.min(DATAGRAM_BYTES_MAX, REFLECTION_FACTOR * receivedBytes - VERIFYING_PING_BYTES)

@@ -1,11 +1,10 @@
 import type { Address } from '../keyspace/index.js'
-import { Recent } from './recent.js'
+import { RecentNumbers } from './recent-numbers.js'
 
-/** A smoothed round trip and its mean deviation, in ms (RFC 6298, 2). */
-interface Estimate {
-  smoothedMs: number
-  deviationMs: number
-}
+/** What is kept of an address: its smoothed round trip and the mean deviation of it, in ms (RFC 6298, 2). */
+const SMOOTHED = 0
+const DEVIATION = 1
+const NUMBERS = 2
 
 const REMEMBERED_MS = 3_600_000
 const ADDRESSES_MAX = 4096
@@ -41,8 +40,9 @@ export interface RoundTripOptions {
  */
 export class RoundTrips {
   readonly #options: RoundTripOptions
-  readonly #estimates = new Recent<Estimate>(REMEMBERED_MS, ADDRESSES_MAX)
-  #pooled: Estimate | undefined
+  readonly #estimates = new RecentNumbers(REMEMBERED_MS, ADDRESSES_MAX, NUMBERS)
+  #pooledMs = Number.NaN
+  #pooledDeviationMs = Number.NaN
   #pooledCount = 0
 
   constructor(options: RoundTripOptions) {
@@ -51,16 +51,21 @@ export class RoundTrips {
 
   /** Takes in the round trip of a call that was sent once: after a resend nobody knows which was answered (Karn). */
   measured(address: Address, roundTripMs: number, nowMs: number): void {
-    const known = this.#estimates.get(address, nowMs)
-    this.#estimates.set(address, smoothed(known, roundTripMs, MEAN_GAIN, DEVIATION_GAIN), nowMs)
+    const slot = this.#estimates.touch(address, nowMs)
+    const smoothedMs = this.#estimates.get(slot, SMOOTHED)
+    const deviationMs = this.#estimates.get(slot, DEVIATION)
+    this.#estimates.set(slot, DEVIATION, newDeviationMs(smoothedMs, deviationMs, roundTripMs, DEVIATION_GAIN))
+    this.#estimates.set(slot, SMOOTHED, newSmoothedMs(smoothedMs, roundTripMs, MEAN_GAIN))
     this.#pooledCount++
-    const pooledGain = Math.max(POOLED_GAIN_MIN, 1 / this.#pooledCount)
-    this.#pooled = smoothed(this.#pooled, roundTripMs, pooledGain, pooledGain)
+    const gain = Math.max(POOLED_GAIN_MIN, 1 / this.#pooledCount)
+    this.#pooledDeviationMs = newDeviationMs(this.#pooledMs, this.#pooledDeviationMs, roundTripMs, gain)
+    this.#pooledMs = newSmoothedMs(this.#pooledMs, roundTripMs, gain)
   }
 
   /** The smoothed round trip of an address that was measured, in ms. */
   smoothedMs(address: Address, nowMs: number): number | undefined {
-    return this.#estimates.get(address, nowMs)?.smoothedMs
+    const slot = this.#estimates.find(address, nowMs)
+    return slot < 0 ? undefined : this.#estimates.get(slot, SMOOTHED)
   }
 
   /**
@@ -68,9 +73,8 @@ export class RoundTrips {
    * building the differences are noise. 1 for a pooled one, which is what is expected of an address not measured.
    */
   relative(address: Address, nowMs: number): number {
-    if (this.#pooled === undefined) return 0
-    const { smoothedMs } = this.#estimates.get(address, nowMs) ?? this.#pooled
-    return smoothedMs / Math.max(USUAL_MIN_MS, this.#pooled.smoothedMs)
+    if (Number.isNaN(this.#pooledMs)) return 0
+    return (this.smoothedMs(address, nowMs) ?? this.#pooledMs) / Math.max(USUAL_MIN_MS, this.#pooledMs)
   }
 
   /**
@@ -78,24 +82,22 @@ export class RoundTrips {
    * bounds. G is the least of them: else, once round trips were steady for a while, the least delay looked like a loss.
    */
   softTimeoutMs(address: Address, nowMs: number): number {
-    const known = this.#estimates.get(address, nowMs)
-    const estimate = known ?? this.#pooled
-    const deviations = known ? DEVIATIONS : POOLED_DEVIATIONS
-    if (!estimate) return this.#options.softTimeoutFirstMs
-    const { softTimeoutMaxMs, softTimeoutMinMs } = this.#options
-    return Math.min(
-      softTimeoutMaxMs,
-      estimate.smoothedMs + Math.max(softTimeoutMinMs, deviations * estimate.deviationMs),
-    )
+    const slot = this.#estimates.find(address, nowMs)
+    const smoothedMs = slot < 0 ? this.#pooledMs : this.#estimates.get(slot, SMOOTHED)
+    const deviationMs = slot < 0 ? this.#pooledDeviationMs : this.#estimates.get(slot, DEVIATION)
+    const { softTimeoutFirstMs, softTimeoutMaxMs, softTimeoutMinMs } = this.#options
+    if (Number.isNaN(smoothedMs)) return softTimeoutFirstMs
+    const deviations = slot < 0 ? POOLED_DEVIATIONS : DEVIATIONS
+    return Math.min(softTimeoutMaxMs, smoothedMs + Math.max(softTimeoutMinMs, deviations * deviationMs))
   }
 }
 
-/** RFC 6298, 2.2 and 2.3. */
-function smoothed(estimate: Estimate | undefined, sampleMs: number, meanGain: number, deviationGain: number): Estimate {
-  if (!estimate) return { smoothedMs: sampleMs, deviationMs: sampleMs / 4 }
-  const { smoothedMs, deviationMs } = estimate
-  return {
-    deviationMs: deviationMs + deviationGain * (Math.abs(smoothedMs - sampleMs) - deviationMs),
-    smoothedMs: smoothedMs + meanGain * (sampleMs - smoothedMs),
-  }
+/** RFC 6298, 2.2 and 2.3; before the first sample all is NaN. */
+function newSmoothedMs(smoothedMs: number, sampleMs: number, gain: number): number {
+  return Number.isNaN(smoothedMs) ? sampleMs : smoothedMs + gain * (sampleMs - smoothedMs)
+}
+
+function newDeviationMs(smoothedMs: number, deviationMs: number, sampleMs: number, gain: number): number {
+  if (Number.isNaN(smoothedMs)) return sampleMs / 4
+  return deviationMs + gain * (Math.abs(smoothedMs - sampleMs) - deviationMs)
 }

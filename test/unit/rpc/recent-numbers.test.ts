@@ -1,0 +1,70 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { RecentNumbers } from '../../../src/rpc/recent-numbers.js'
+
+const LIFETIME_MS = 160
+/** Within this time a second touch changes nothing. */
+const GRAIN_MS = 10
+
+test('an entry is there for its lifetime and no longer', () => {
+  const recent = new RecentNumbers(LIFETIME_MS, 10, 0)
+  recent.touch('a', 1_000)
+  expect(recent.find('a', 1_160)).toBeGreaterThanOrEqual(0)
+  expect(recent.find('a', 1_161)).toBeLessThan(0)
+  expect(recent.size).toBe(0)
+})
+
+test('touching an entry makes it new, unless it is nearly new', () => {
+  const recent = new RecentNumbers(LIFETIME_MS, 10, 0)
+  recent.touch('a', 0)
+  recent.touch('a', 9)
+  expect(recent.find('a', 161)).toBeLessThan(0)
+  recent.touch('a', 200)
+  recent.touch('a', 210)
+  expect(recent.find('a', 370)).toBeGreaterThanOrEqual(0)
+})
+
+test('the numbers of a new entry are NaN, also where another one was before', () => {
+  const recent = new RecentNumbers(LIFETIME_MS, 1, 2)
+  const slot = recent.touch('a', 0)
+  recent.set(slot, 0, 5)
+  recent.set(slot, 1, 6)
+  const again = recent.touch('a', 100)
+  expect([recent.get(again, 0), recent.get(again, 1)]).toEqual([5, 6])
+  const other = recent.touch('b', 100)
+  expect([recent.get(other, 0), recent.get(other, 1)]).toEqual([Number.NaN, Number.NaN])
+  const third = recent.touch('c', 100)
+  expect([recent.get(third, 0), recent.get(third, 1)]).toEqual([Number.NaN, Number.NaN])
+  expect([recent.size, recent.find('a', 100), recent.find('b', 100)]).toEqual([1, -1, -1])
+})
+
+test('it holds what a list of the latest would, never more than allowed, and nothing that is too old', () => {
+  const SIZE_MAX = 4
+  const step = fc.record({ touches: fc.boolean(), key: fc.constantFrom(...'abcdefgh'), pauseMs: fc.nat(60) })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+      const recent = new RecentNumbers(LIFETIME_MS, SIZE_MAX, 1)
+      let model: { key: string; value: number; sinceMs: number }[] = []
+      let nowMs = 0
+      for (const [value, { touches, key, pauseMs }] of steps.entries()) {
+        nowMs += pauseMs
+        const known = model.find((entry) => entry.key === key && nowMs - entry.sinceMs <= LIFETIME_MS)
+        if (touches) {
+          const slot = recent.touch(key, nowMs)
+          expect(recent.get(slot, 0)).toBe(known ? known.value : Number.NaN)
+          recent.set(slot, 0, value)
+          if (known && nowMs - known.sinceMs < GRAIN_MS) known.value = value
+          else {
+            model = [...model.filter((entry) => entry.key !== key), { key, value, sinceMs: nowMs }]
+            model = model.filter(({ sinceMs }) => nowMs - sinceMs <= LIFETIME_MS).slice(-SIZE_MAX)
+          }
+          expect(recent.size).toBeLessThanOrEqual(SIZE_MAX)
+        } else {
+          const slot = recent.find(key, nowMs)
+          expect(slot >= 0).toBe(known !== undefined)
+          if (known) expect(recent.get(slot, 0)).toBe(known.value)
+        }
+      }
+    }),
+  )
+})
