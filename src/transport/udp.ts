@@ -24,6 +24,10 @@ const SAME_PORT_ATTEMPTS = 10
 /** What may wait for the system to take it. More than that would leave too late to be of use. */
 const UNSENT_BYTES_MAX = 4 * 1024 * 1024
 
+/** Whether the system took a datagram is asked for the first ones, also after one that it refused, then for one in 16. */
+const FOLLOWED_AT_FIRST = 64
+const FOLLOWED_EVERY = 16
+
 /** How many kinds of errors get a counter of their own. */
 const ERROR_COUNTERS_MAX = 64
 
@@ -55,7 +59,9 @@ const NO_SUCH_FAMILY = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EPROTONOSUPPOR
  *
  * Nothing that the network does throws or ends it: errors are counted and the sockets are kept. One that
  * the system breaks for good is not reopened; its errors show in `stats()`, whose counters are
- * - `datagramsSent`, `bytesSent`: what the system took; `datagramsReceived`, `bytesReceived`;
+ * - `datagramsSent`, `bytesSent`: what the system took, as far as is known: as asking takes as long as sending, it is
+ *   asked for all of the first 64 datagrams after the start and after one that it refused, and then for one in 16;
+ * - `datagramsReceived`, `bytesReceived`;
  * - `receivedUnanswerable`: datagrams dropped because their sender's address can't be sent to;
  * - `callbackErrors`: what `onDatagram` threw, which is a fault of the program; the first is also a warning
  *   of the process;
@@ -85,7 +91,8 @@ class UdpTransport implements Transport {
   #starting: Promise<Address> | undefined
   #closing: Promise<void> | undefined
   #onDatagram: ((from: Address, bytes: Uint8Array) => void) | undefined
-  #unsentBytes = 0
+  /** Datagrams sent since the start or the last refusal. */
+  #sentWell = 0
   #datagramsSent = 0
   #bytesSent = 0
   #datagramsReceived = 0
@@ -202,25 +209,28 @@ class UdpTransport implements Transport {
   }
 
   #sendWith(socket: Socket, port: number, host: string, bytes: Uint8Array): void {
-    const { length } = bytes
-    if (this.#unsentBytes + length > UNSENT_BYTES_MAX) {
-      this.#count('sendError', 'Busy')
-      return
-    }
     try {
-      socket.send(bytes, port, host, (error) => {
-        this.#unsentBytes -= length
-        if (error) {
-          this.#count('sendError', codeOf(error))
-          return
-        }
-        this.#datagramsSent++
-        this.#bytesSent += length
-      })
-      this.#unsentBytes += length
+      const { length } = bytes
+      if (socket.getSendQueueSize() + length > UNSENT_BYTES_MAX) {
+        this.#count('sendError', 'Busy')
+        return
+      }
+      this.#sentWell++
+      const isFollowed = this.#sentWell <= FOLLOWED_AT_FIRST || this.#sentWell % FOLLOWED_EVERY === 0
+      socket.send(bytes, port, host, isFollowed ? (error) => this.#afterSend(error, length) : undefined)
+      this.#datagramsSent++
+      this.#bytesSent += length
     } catch (error) {
       this.#count('sendError', codeOf(error))
     }
+  }
+
+  #afterSend(error: Error | null, length: number): void {
+    if (!error) return
+    this.#sentWell = 0
+    this.#datagramsSent--
+    this.#bytesSent -= length
+    this.#count('sendError', codeOf(error))
   }
 
   encodeAddress(address: Address): Uint8Array {

@@ -211,15 +211,40 @@ describe('send', () => {
 
   test('more than 4 MiB that the system did not take are dropped', async () => {
     const { transport } = await started(LOOPBACK)
-    const waiting: (() => void)[] = []
+    const queue = vi.spyOn(dgram.Socket.prototype, 'getSendQueueSize').mockReturnValue(3 * 1024 * 1024)
+    transport.send('127.0.0.1:9', new Uint8Array(1024))
+    expect(transport.stats?.()).toMatchObject({ datagramsSent: 1 })
+    queue.mockReturnValue(4 * 1024 * 1024 - 1023)
+    transport.send('127.0.0.1:9', new Uint8Array(1024))
+    expect(transport.stats?.()).toMatchObject({ sendErrorBusy: 1, datagramsSent: 1, bytesSent: 1024 })
+    queue.mockReturnValue(4 * 1024 * 1024 - 1024)
+    transport.send('127.0.0.1:9', new Uint8Array(1024))
+    expect(transport.stats?.()).toMatchObject({ sendErrorBusy: 1, datagramsSent: 2 })
+  })
+
+  test('all that the system refuses is counted at first and after a refusal, else one in 16 at least', async () => {
+    const { transport } = await started(LOOPBACK)
+    let error: Error | null = null
     vi.spyOn(dgram.Socket.prototype, 'send').mockImplementation(((...args: unknown[]) => {
-      waiting.push(() => (args.at(-1) as (error: null) => void)(null))
+      const callback = args.at(-1)
+      if (typeof callback === 'function') callback(error)
     }) as Socket['send'])
-    for (let i = 0; i < 5; i++) transport.send('127.0.0.1:9', new Uint8Array(1024 * 1024))
-    expect(transport.stats?.()).toMatchObject({ sendErrorBusy: 1, datagramsSent: 0 })
-    for (const take of waiting) take()
-    transport.send('127.0.0.1:9', new Uint8Array(1024 * 1024))
-    expect(transport.stats?.()).toMatchObject({ sendErrorBusy: 1, datagramsSent: 4, bytesSent: 4 * 1024 * 1024 })
+    const send = (count: number): void => {
+      for (let i = 0; i < count; i++) transport.send('127.0.0.1:9', new Uint8Array(10))
+    }
+    const refused = Object.assign(new Error('no route'), { code: 'ENETUNREACH' })
+    send(32)
+    error = refused
+    send(32)
+    expect(transport.stats?.()).toMatchObject({ sendErrorENETUNREACH: 32, datagramsSent: 32, bytesSent: 320 })
+    error = null
+    send(1_000)
+    error = refused
+    send(16)
+    const counted = transport.stats?.()?.sendErrorENETUNREACH as number
+    expect(counted).toBeGreaterThan(32)
+    send(100)
+    expect(transport.stats?.()).toMatchObject({ sendErrorENETUNREACH: counted + 100 })
   })
 })
 
