@@ -250,7 +250,7 @@ export class Dht implements AsyncDisposable {
    */
   async ping(to: Contact | string, options?: CallOptions): Promise<PingResult> {
     const { from, elapsedMs } = await call(this.#life, PING, mustBeCallee(to), {}, options)
-    return { ...from, elapsedMs }
+    return { id: from.id, address: from.address, elapsedMs }
   }
 
   /**

@@ -81,10 +81,10 @@ export class LifeCycle {
    *
    * @throws DhtError `ERR_CLOSED`, `ERR_NOT_STARTED`
    */
-  async run<T>(signal: AbortSignal | undefined, begin: (done: Done<T>) => () => void): Promise<T> {
-    signal?.throwIfAborted()
-    this.mustNotBeClosed()
-    if (this.#state !== 'open') throw new DhtError('ERR_NOT_STARTED', 'the node was not started yet')
+  run<T>(signal: AbortSignal | undefined, begin: (done: Done<T>) => () => void): Promise<T> {
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    if (this.isClosed) return Promise.reject(new DhtError('ERR_CLOSED', 'the node is closed'))
+    if (this.#state !== 'open') return Promise.reject(new DhtError('ERR_NOT_STARTED', 'the node was not started yet'))
     return this.#operations.run(signal, begin)
   }
 

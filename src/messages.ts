@@ -12,34 +12,42 @@ import { appMethod } from './wire/index.js'
 
 const NO_PAYLOAD = new Uint8Array(0)
 
+/** What {@link call} resolves with. */
+export interface Answer<R> {
+  readonly result: R
+  readonly from: Contact
+  readonly elapsedMs: number
+}
+
 /** Calls a method at a contact, whose id is verified, or at a place that a user named. */
-export async function call<P, R>(
+export function call<P, R>(
   life: LifeCycle,
   method: Method<P, R>,
   to: Contact | Address,
   params: P,
   options: CallOptions | undefined,
-): Promise<{ result: R; from: Contact; elapsedMs: number }> {
+): Promise<Answer<R>> {
   const { signal } = mustBeCallOptions(options)
   const expected = typeof to === 'string' ? undefined : to
   const name = expected ? expected.address : (to as Address)
-  return life.run(signal, (done) => {
+  return life.run<Answer<R>>(signal, (done) => {
     const { rpc, transport } = life.parts.node
     let isCancelled = false
     let cancel = (): void => {
       isCancelled = true
     }
-    // Nothing but the application's own signal ends a search for a name: the close of the transport does too.
-    transport
-      .resolve(name, signal && { signal })
-      .then(([address]) => {
-        if (isCancelled) return
-        if (address === undefined) throw new DhtError('ERR_UNRESOLVED', `${name} has no address`)
-        cancel = rpc.call(method, expected ? { id: expected.id, address } : { address }, params, {
-          done: (error, result, from, elapsedMs) => done(error, { result: result as R, from, elapsedMs }),
-        })
+    const onResolved = ([address]: readonly Address[]): void => {
+      if (isCancelled) return
+      if (address === undefined) {
+        done(new DhtError('ERR_UNRESOLVED', `${name} has no address`))
+        return
+      }
+      cancel = rpc.call(method, expected ? { id: expected.id, address } : { address }, params, {
+        done: (error, result, from, elapsedMs) => done(error, { result: result as R, from, elapsedMs }),
       })
-      .catch(done)
+    }
+    // Nothing but the application's own signal ends a search for a name: the close of the transport does too.
+    transport.resolve(name, signal && { signal }).then(onResolved, done)
     return () => cancel()
   })
 }

@@ -106,12 +106,13 @@ function decode(network: Uint8Array, datagram: Uint8Array): Message | Unreadable
 function decodeUsual(network: Uint8Array, datagram: Uint8Array): Message | undefined {
   const form = readHeader(datagram, network)
   if (form === undefined) return undefined
-  const { bodyAt, header, isPadded } = form
+  const { bodyAt, flags, isPadded, method, observed, sender, tid } = form
   const bodyEnd = endOfPlain(datagram, bodyAt)
   if (isPadded ? bodyEnd < 0 || !isPadding(datagram, bodyEnd) : bodyEnd !== datagram.length) return undefined
   const body = datagram[bodyAt] === EMPTY_BODY[0] ? [] : unpackArray(datagram.subarray(bodyAt, bodyEnd))
   if (body === undefined) return undefined
-  return header.type === 'request' ? { ...header, params: body } : { ...header, result: body }
+  if (observed) return { type: 'response', tid, flags, sender, observed, result: body }
+  return { type: 'request', tid, flags, sender, method, params: body }
 }
 
 function unpackArray(bytes: Uint8Array): readonly unknown[] | undefined {

@@ -28,7 +28,13 @@ type Usual = RequestMessage | ResponseMessage
 
 /** A header that was read, and where what follows it stands. */
 export interface UsualForm {
-  readonly header: Omit<RequestMessage, 'params'> | Omit<ResponseMessage, 'result'>
+  readonly tid: Uint8Array
+  readonly flags: number
+  readonly sender: Uint8Array
+  /** Of a request. */
+  readonly method: number
+  /** Of a response, which alone has one. */
+  readonly observed: Uint8Array | undefined
   readonly bodyAt: number
   readonly isPadded: boolean
 }
@@ -107,18 +113,21 @@ export function readHeader(bytes: Uint8Array, network: Uint8Array): UsualForm | 
   if (flags === undefined || flags > ONE_BYTE_INTEGER_MAX || shortBytesAt(bytes, senderAt) !== ID_BYTES)
     return undefined
   const tailAt = senderAt + 2 + ID_BYTES
-  if (isRequest) {
-    const method = bytes[tailAt]
-    if (method === undefined || method > ONE_BYTE_INTEGER_MAX) return undefined
-    const [tid, sender] = [copy(bytes, 5, tidBytes), copy(bytes, senderAt + 2, ID_BYTES)]
-    return { header: { type: 'request', tid, flags, sender, method }, bodyAt: tailAt + 1, isPadded }
+  const method = bytes[tailAt]
+  const observedBytes = isRequest ? 0 : shortBytesAt(bytes, tailAt)
+  const bodyAt = isRequest ? tailAt + 1 : tailAt + 2 + observedBytes
+  if (method === undefined || bodyAt > bytes.length) return undefined
+  if (isRequest ? method > ONE_BYTE_INTEGER_MAX : observedBytes === 0 || observedBytes > ADDRESS_BYTES_MAX)
+    return undefined
+  return {
+    tid: copy(bytes, 5, tidBytes),
+    flags,
+    sender: copy(bytes, senderAt + 2, ID_BYTES),
+    method,
+    observed: isRequest ? undefined : copy(bytes, tailAt + 2, observedBytes),
+    bodyAt,
+    isPadded,
   }
-  const observedBytes = shortBytesAt(bytes, tailAt)
-  const bodyAt = tailAt + 2 + observedBytes
-  if (observedBytes === 0 || observedBytes > ADDRESS_BYTES_MAX || bodyAt > bytes.length) return undefined
-  const [tid, sender] = [copy(bytes, 5, tidBytes), copy(bytes, senderAt + 2, ID_BYTES)]
-  const observed = copy(bytes, tailAt + 2, observedBytes)
-  return { header: { type: 'response', tid, flags, sender, observed }, bodyAt, isPadded }
 }
 
 /** The length of a byte array of at most 255 bytes; 0 where none begins there. Its end may be beyond that of `bytes`. */
