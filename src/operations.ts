@@ -5,12 +5,25 @@ export type Done<T> = (error: unknown, result?: T) => void
 
 type GiveUp = (reason: unknown) => void
 
-interface Operation {
-  readonly giveUp: GiveUp
+const NOTHING = (): void => {}
+
+/** One that is open. */
+class Operation<T> {
+  cancel: () => void = NOTHING
+  stopListening: () => void = NOTHING
+  isOpen = true
+  /** Its place in the list of those that are open. */
+  place = 0
   /** How many were begun before. */
   readonly number: number
-  /** Its place in the list of those that are open. */
-  place: number
+  readonly resolve: (result: T) => void
+  readonly reject: (reason: unknown) => void
+
+  constructor(number: number, resolve: (result: T) => void, reject: (reason: unknown) => void) {
+    this.number = number
+    this.resolve = resolve
+    this.reject = reject
+  }
 }
 
 /** The open calls of one signal, and what it calls. */
@@ -25,7 +38,7 @@ interface Shared {
  */
 export class Operations {
   /** In no order: a Set under so much coming and going would burden the garbage collector. */
-  readonly #open: Operation[] = []
+  readonly #open: Operation<never>[] = []
   #begun = 0
   readonly #bySignal = new Map<AbortSignal, Shared>()
 
@@ -42,37 +55,41 @@ export class Operations {
   run<T>(signal: AbortSignal | undefined, begin: (done: Done<T>) => () => void): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise<T>((resolve, reject) => {
-      let isOpen = true
-      let cancel = (): void => {}
-      const end = (): void => {
-        isOpen = false
-        this.#remove(operation)
-        stopListening()
-      }
-      const giveUp = (reason: unknown): void => {
-        if (!isOpen) return
-        end()
-        reject(reason)
-        cancel()
-      }
-      const stopListening = signal ? this.#listen(signal, giveUp) : () => {}
-      const operation: Operation = { giveUp, number: this.#begun++, place: this.#open.length }
-      this.#open.push(operation)
+      const operation = new Operation<T>(this.#begun++, resolve, reject)
+      operation.place = this.#open.push(operation) - 1
+      if (signal) operation.stopListening = this.#listen(signal, (reason) => this.#giveUp(operation, reason))
       const done: Done<T> = (error, result) => {
-        if (!isOpen) return
-        end()
+        if (!operation.isOpen) return
+        this.#end(operation)
         if (error === undefined) resolve(result as T)
         else reject(error)
       }
       try {
         const begun = begin(done)
         // It may have been given up from within, by an abort or by the close of the node.
-        if (isOpen) cancel = begun
+        if (operation.isOpen) operation.cancel = begun
         else begun()
       } catch (error) {
         done(error)
       }
     })
+  }
+
+  #giveUp(operation: Operation<never>, reason: unknown): void {
+    if (!operation.isOpen) return
+    this.#end(operation)
+    operation.reject(reason)
+    operation.cancel()
+  }
+
+  #end(operation: Operation<never>): void {
+    operation.isOpen = false
+    const last = this.#open.pop() as Operation<never>
+    if (last !== operation) {
+      this.#open[operation.place] = last
+      last.place = operation.place
+    }
+    operation.stopListening()
   }
 
   /** One listener a signal, however many calls share it: from the eleventh on Node would warn of a leak. */
@@ -99,13 +116,6 @@ export class Operations {
 
   /** Rejects all that are open. */
   giveUpAll(reason: DhtError): void {
-    for (const { giveUp } of this.#open.toSorted((a, b) => a.number - b.number)) giveUp(reason)
-  }
-
-  #remove({ place }: Operation): void {
-    const last = this.#open.pop() as Operation
-    if (last.place === place) return
-    this.#open[place] = last
-    last.place = place
+    for (const operation of this.#open.toSorted((a, b) => a.number - b.number)) this.#giveUp(operation, reason)
   }
 }

@@ -1,7 +1,7 @@
 import { RecentNumbers } from './recent-numbers.js'
 
 /** How long a host's allowance is remembered after its last request: by then it is full again. */
-const REMEMBERED_MS = 64_000
+const REMEMBERED_MS = 60_000
 const HOSTS_MAX = 8192
 
 /** What is kept of a host: how many requests it has left, as of a time. */

@@ -1,91 +1,112 @@
+/** No slot. */
+const NONE = -1
+
 /**
- * {@link Recent} for a few numbers a key, in little memory: a node remembers thousands of addresses. Time is handed in.
- *
- * An entry leaves when it was last touched more than `lifetimeMs` ago, or up to a sixteenth of that sooner: one
- * that is touched again so soon keeps its time and its place in the order, as moving it costs more than all else, and
- * entries are touched by every message. When there are more than `sizeMax`, the oldest by that order leaves.
+ * {@link Recent} for a few numbers a key, in little memory: a node remembers thousands of addresses, and each message
+ * touches some of them. So there is no object for an entry, and making it the newest changes but a few numbers.
  */
 export class RecentNumbers {
   readonly #slots = new Map<string, number>()
   readonly #lifetimeMs: number
   readonly #sizeMax: number
-  readonly #width: number
-  /** Slots of entries that left. */
-  readonly #free: number[] = []
-  /** For each slot when it was touched, then its numbers. */
+  /** How many numbers a slot has: those of its entry, and before them when it was touched. */
+  readonly #stride: number
   #values = new Float64Array(0)
-  #slotsUsed = 0
+  /** For each slot the one that was touched before it and the one after it. */
+  #links = new Int32Array(0)
+  readonly #keys: string[] = []
+  readonly #free: number[] = []
+  #oldest = NONE
+  #newest = NONE
 
   /** @param width - how many numbers an entry has */
   constructor(lifetimeMs: number, sizeMax: number, width: number) {
     this.#lifetimeMs = lifetimeMs
     this.#sizeMax = sizeMax
-    this.#width = width
+    this.#stride = 1 + width
   }
 
   get size(): number {
     return this.#slots.size
   }
 
-  /** The slot of an entry, valid until the next `touch`; below 0 where there is none. */
+  /** The slot of an entry, valid until the next `touch`; below 0 where there is none, or one that is too old. */
   find(key: string, nowMs: number): number {
     const slot = this.#slots.get(key)
-    if (slot === undefined) return -1
-    if (nowMs - this.#touchedMs(slot) <= this.#lifetimeMs) return slot
-    this.#delete(key, slot)
-    return -1
+    return slot === undefined || this.#isTooOld(slot, nowMs) ? NONE : slot
   }
 
-  /** The slot of an entry, which is new again from now on. The numbers of one that was not there are NaN. */
+  /** The slot of an entry, which is as new as can be from now on. The numbers of one that was not there are NaN. */
   touch(key: string, nowMs: number): number {
-    const known = this.find(key, nowMs)
-    if (known >= 0) {
-      if (nowMs - this.#touchedMs(known) < this.#lifetimeMs / 16) return known
-      this.#slots.delete(key)
+    this.#sweep(nowMs, this.#sizeMax)
+    let slot = this.#slots.get(key)
+    if (slot === undefined) {
+      this.#sweep(nowMs, this.#sizeMax - 1)
+      slot = this.#add(key)
+    } else {
+      this.#unlink(slot)
     }
-    const slot = known >= 0 ? known : this.#newSlot()
-    this.#values[slot * (1 + this.#width)] = nowMs
-    this.#slots.set(key, slot)
-    this.#sweep(nowMs)
+    this.#values[slot * this.#stride] = nowMs
+    this.#link(slot)
     return slot
   }
 
   /** A number of an entry. */
   get(slot: number, index: number): number {
-    return this.#values[slot * (1 + this.#width) + 1 + index] as number
+    return this.#values[slot * this.#stride + 1 + index] as number
   }
 
   set(slot: number, index: number, value: number): void {
-    this.#values[slot * (1 + this.#width) + 1 + index] = value
+    this.#values[slot * this.#stride + 1 + index] = value
   }
 
-  #touchedMs(slot: number): number {
-    return this.#values[slot * (1 + this.#width)] as number
+  #isTooOld(slot: number, nowMs: number): boolean {
+    return nowMs - (this.#values[slot * this.#stride] as number) > this.#lifetimeMs
   }
 
-  #newSlot(): number {
-    const slot = this.#free.pop() ?? this.#slotsUsed++
-    const from = slot * (1 + this.#width)
-    const to = from + 1 + this.#width
-    if (to > this.#values.length) {
-      const larger = new Float64Array(2 * to)
-      larger.set(this.#values)
-      this.#values = larger
-    }
-    this.#values.fill(Number.NaN, from, to)
+  #add(key: string): number {
+    const slot = this.#free.pop() ?? this.#keys.length
+    if (slot >= this.#links.length / 2) this.#grow(2 * slot + 2)
+    this.#values.fill(Number.NaN, slot * this.#stride, (slot + 1) * this.#stride)
+    this.#keys[slot] = key
+    this.#slots.set(key, slot)
     return slot
   }
 
-  /** Insertion order is the order of time, so what must go stands first. */
-  #sweep(nowMs: number): void {
-    for (const [key, slot] of this.#slots) {
-      if (this.#slots.size <= this.#sizeMax && nowMs - this.#touchedMs(slot) <= this.#lifetimeMs) break
-      this.#delete(key, slot)
+  #grow(slots: number): void {
+    const values = new Float64Array(slots * this.#stride)
+    const links = new Int32Array(2 * slots)
+    values.set(this.#values)
+    links.set(this.#links)
+    this.#values = values
+    this.#links = links
+  }
+
+  /** Removes what is too old, and the oldest of more than `sizeMax`. */
+  #sweep(nowMs: number, sizeMax: number): void {
+    while (this.#oldest !== NONE && (this.size > sizeMax || this.#isTooOld(this.#oldest, nowMs))) {
+      const slot = this.#oldest
+      this.#unlink(slot)
+      this.#slots.delete(this.#keys[slot] as string)
+      this.#keys[slot] = ''
+      this.#free.push(slot)
     }
   }
 
-  #delete(key: string, slot: number): void {
-    this.#slots.delete(key)
-    this.#free.push(slot)
+  #link(slot: number): void {
+    this.#links[2 * slot] = this.#newest
+    this.#links[2 * slot + 1] = NONE
+    if (this.#newest === NONE) this.#oldest = slot
+    else this.#links[2 * this.#newest + 1] = slot
+    this.#newest = slot
+  }
+
+  #unlink(slot: number): void {
+    const older = this.#links[2 * slot] as number
+    const newer = this.#links[2 * slot + 1] as number
+    if (older === NONE) this.#oldest = newer
+    else this.#links[2 * older + 1] = newer
+    if (newer === NONE) this.#newest = older
+    else this.#links[2 * newer] = older
   }
 }

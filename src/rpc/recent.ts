@@ -1,11 +1,24 @@
+interface Entry<V> {
+  readonly key: string
+  value: V
+  sinceMs: number
+  /** The one that was set before it, and the one after it. */
+  older: Entry<V> | undefined
+  newer: Entry<V> | undefined
+}
+
 /**
  * A map that forgets: entries leave when they are older than `lifetimeMs`, and the oldest when there are more
  * than `sizeMax`, so that nothing a stranger sends makes it grow. Time is handed in.
+ *
+ * The order of age is a chain of its own: to find the first entry of a Map, all that left before it are passed over.
  */
 export class Recent<V> {
-  readonly #entries = new Map<string, { value: V; sinceMs: number }>()
+  readonly #entries = new Map<string, Entry<V>>()
   readonly #lifetimeMs: number
   readonly #sizeMax: number
+  #oldest: Entry<V> | undefined
+  #newest: Entry<V> | undefined
 
   constructor(lifetimeMs: number, sizeMax: number) {
     this.#lifetimeMs = lifetimeMs
@@ -19,8 +32,7 @@ export class Recent<V> {
   /** Whether a new key would push out an entry that is not too old yet. */
   isFull(nowMs: number): boolean {
     if (this.#entries.size < this.#sizeMax) return false
-    const [oldest] = this.#entries.values()
-    return oldest !== undefined && nowMs - oldest.sinceMs <= this.#lifetimeMs
+    return this.#oldest !== undefined && nowMs - this.#oldest.sinceMs <= this.#lifetimeMs
   }
 
   /** The value, unless it is too old. */
@@ -28,22 +40,55 @@ export class Recent<V> {
     const entry = this.#entries.get(key)
     if (!entry) return undefined
     if (nowMs - entry.sinceMs <= this.#lifetimeMs) return entry.value
-    this.#entries.delete(key)
+    this.#delete(entry)
     return undefined
   }
 
   /** Sets the value, as new as can be. */
   set(key: string, value: V, nowMs: number): void {
-    this.#entries.delete(key)
-    this.#entries.set(key, { value, sinceMs: nowMs })
-    // Insertion order is age order, so what must go stands first.
-    for (const [oldest, { sinceMs }] of this.#entries) {
-      if (this.#entries.size <= this.#sizeMax && nowMs - sinceMs <= this.#lifetimeMs) break
-      this.#entries.delete(oldest)
+    let entry = this.#entries.get(key)
+    if (entry) {
+      this.#unlink(entry)
+      entry.value = value
+      entry.sinceMs = nowMs
+    } else {
+      entry = { key, value, sinceMs: nowMs, older: undefined, newer: undefined }
+      this.#entries.set(key, entry)
+    }
+    this.#link(entry)
+    for (let oldest = this.#oldest; oldest !== undefined; oldest = this.#oldest) {
+      if (this.#entries.size <= this.#sizeMax && nowMs - oldest.sinceMs <= this.#lifetimeMs) break
+      this.#delete(oldest)
     }
   }
 
   clear(): void {
     this.#entries.clear()
+    this.#oldest = undefined
+    this.#newest = undefined
+  }
+
+  #delete(entry: Entry<V>): void {
+    this.#entries.delete(entry.key)
+    this.#unlink(entry)
+  }
+
+  #link(entry: Entry<V>): void {
+    entry.older = this.#newest
+    entry.newer = undefined
+    if (this.#newest) this.#newest.newer = entry
+    else this.#oldest = entry
+    this.#newest = entry
+  }
+
+  #unlink(entry: Entry<V>): void {
+    const { newer, older } = entry
+    if (older) older.newer = newer
+    else this.#oldest = newer
+    if (newer) newer.older = older
+    else this.#newest = older
+    // One that waits to be collected must not keep those alive that came after it.
+    entry.newer = undefined
+    entry.older = undefined
   }
 }

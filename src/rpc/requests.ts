@@ -62,7 +62,7 @@ interface Served {
   readonly once: boolean
 }
 
-/** How long an address stays proven at most, and how many are remembered. */
+/** How long an address stays proven, and how many are remembered. */
 const PROVEN_MS = 600_000
 const PROVEN_MAX = 16_384
 
@@ -122,12 +122,9 @@ export class Requests {
     const limitBytes = isProven
       ? DATAGRAM_BYTES_MAX
       : Math.min(DATAGRAM_BYTES_MAX, REFLECTION_FACTOR * receivedBytes - VERIFYING_PING_BYTES)
-    const refuse = (code: DhtErrorCode, text: string): void =>
-      this.#send(from, this.#encodeError(message.tid, from, code, text), limitBytes)
-
     if (!this.#withinRate(from, nowMs)) {
       counters.dropped.rateLimited++
-      if (isProven) refuse('ERR_RATE_LIMITED', 'too many requests')
+      if (isProven) this.#refuse(message.tid, from, limitBytes, 'ERR_RATE_LIMITED', 'too many requests')
       return
     }
     const served = this.#served.get(message.method)
@@ -135,13 +132,13 @@ export class Requests {
       counters.dropped.unknownMethod++
       // The application's own names are nobody's business.
       const known = [...this.#served.keys()].filter((code) => typeof code === 'number')
-      refuse('ERR_UNKNOWN_METHOD', `served here: ${known.join(' ')}`)
+      this.#refuse(message.tid, from, limitBytes, 'ERR_UNKNOWN_METHOD', `served here: ${known.join(' ')}`)
       return
     }
     const params = served.method.readParams(message.params)
     if (params === undefined) {
       counters.dropped.malformedParams++
-      refuse('ERR_MALFORMED_MESSAGE', 'malformed parameters')
+      this.#refuse(message.tid, from, limitBytes, 'ERR_MALFORMED_MESSAGE', 'malformed parameters')
       return
     }
     this.#handle(served, params, message, from, limitBytes)
@@ -151,7 +148,7 @@ export class Requests {
   /** Tells the sender of a request of another version which one is spoken here. */
   refuseVersion(tid: Uint8Array, from: Address, receivedBytes: number): void {
     const text = `only version ${PROTOCOL_VERSION} is spoken here`
-    this.#send(from, this.#encodeError(tid, from, 'ERR_UNKNOWN_VERSION', text), REFLECTION_FACTOR * receivedBytes)
+    this.#refuse(tid, from, REFLECTION_FACTOR * receivedBytes, 'ERR_UNKNOWN_VERSION', text)
   }
 
   #handle(served: Served, params: unknown, message: RequestMessage, from: Address, limitBytes: number): void {
@@ -200,6 +197,10 @@ export class Requests {
   #withinRate(from: Address, nowMs: number): boolean {
     const { host, scope } = this.#config.transport.describe(from)
     return !this.#config.limitedScopes.includes(scope) || this.#rateLimit.allows(mapKey(host), nowMs)
+  }
+
+  #refuse(tid: Uint8Array, to: Address, limitBytes: number, code: DhtErrorCode, text: string): void {
+    this.#send(to, this.#encodeError(tid, to, code, text), limitBytes)
   }
 
   #encodeError(tid: Uint8Array, to: Address, code: DhtErrorCode, text: string): Uint8Array {
