@@ -25,7 +25,7 @@ export default {
     systems: { value: SYSTEM_NAMES.join(','), selects: true, help: 'which systems, by commas' },
     nodes: { value: '300,1000', selects: true, help: 'sizes of the networks, by commas', quick: '100' },
     'kad-dht-nodes': {
-      value: '50',
+      value: '30',
       selects: true,
       help: 'size of the networks of kad-dht, whose nodes are heavy',
       quick: '20',
