@@ -13,6 +13,8 @@ import { profile } from '../rpc/profile.js'
 import { openAsker, openEcho } from '../rpc/raw.js'
 
 const OUTSTANDING = 64
+const WARM_UP_MS = 500
+const PROFILE_MS = 1000
 const RATE_TARGET = 0.75
 const LATENCY_TARGET = 1.25
 
@@ -25,8 +27,8 @@ export default {
   summary: 'PINGs a second and their round trip over UDP on the loopback, beside a bare echo of node:dgram',
   page: 'docs/benchmarks/rpc.md',
   options: {
-    rounds: { value: '15', quick: '5', help: 'how many times each is measured, ours and the echo by turns' },
-    sliceMs: { value: '400', quick: '200', help: 'how long each is measured at a time, in ms' },
+    rounds: { value: '40', quick: '10', help: 'how many times each is measured, ours and the echo by turns' },
+    sliceMs: { value: '150', quick: '100', help: 'how long each is measured at a time, in ms' },
   },
 
   cases() {
@@ -52,7 +54,7 @@ export default {
     const raw = asker.exchange
 
     progress('warming up', 0)
-    for (const exchange of [raw, ours, raw, ours]) await rate(exchange, other, OUTSTANDING, sliceMs)
+    for (const exchange of [raw, ours, raw, ours]) await rate(exchange, other, OUTSTANDING, WARM_UP_MS)
     /** @type {{ raw: Rate, ours: Rate, rawP50Micros: number, oursP50Micros: number }[]} */
     const measured = []
     for (let round = 0; round < rounds; round++) {
@@ -65,8 +67,8 @@ export default {
       })
     }
     progress('profiling', 1)
-    const rawCosts = await costs(raw, 2 * sliceMs)
-    const { functions, layers } = await costs(ours, 4 * sliceMs)
+    const rawCosts = await costs(raw, PROFILE_MS)
+    const { functions, layers } = await costs(ours, PROFILE_MS)
     const { resends, timeouts } = dht.stats()
     asker.close()
     await Promise.all([dht.close(), other.close()])
@@ -86,6 +88,7 @@ export default {
       latencyRatios: measured.map((round) => round.oursP50Micros / round.rawP50Micros),
       rawCpuMicros: medianOf((round) => round.raw.cpuMicros),
       cpuMicros: medianOf((round) => round.ours.cpuMicros),
+      cpuRatio: medianOf((round) => round.raw.cpuMicros / round.ours.cpuMicros),
       timeouts,
       resends,
       layers,
@@ -105,7 +108,17 @@ export default {
       tables: [
         {
           title: `PINGs a second, ${OUTSTANDING} outstanding`,
-          columns: ['', 'xorbit', 'bare echo', 'ratio', 'worst round', 'best round', 'CPU us each', 'CPU us, bare'],
+          columns: [
+            '',
+            'xorbit',
+            'bare echo',
+            'ratio',
+            'worst round',
+            'best round',
+            'CPU us each',
+            'CPU us, bare',
+            'CPU ratio',
+          ],
           rows: results.map(({ case: { id }, result }) => [
             id,
             Math.round(result.perSecond),
@@ -115,6 +128,7 @@ export default {
             Math.max(...result.rateRatios).toFixed(2),
             result.cpuMicros.toFixed(1),
             result.rawCpuMicros.toFixed(1),
+            result.cpuRatio.toFixed(3),
           ]),
         },
         {
@@ -182,7 +196,7 @@ export default {
       notes: [
         'ours and the echo are measured by turns; a ratio is the median of the ratios of the rounds',
         'with one process, both sides share a core: a rate there is that of two nodes',
-        'CPU is user and system time of all processes that take part',
+        'CPU is user and system time of all processes that take part; its ratio is what the rate would be of the bare one on a machine that does nothing else',
       ],
     }
   },

@@ -217,7 +217,7 @@ class UdpTransport implements Transport {
       }
       this.#sentWell++
       const isFollowed = this.#sentWell <= FOLLOWED_AT_FIRST || this.#sentWell % FOLLOWED_EVERY === 0
-      socket.send(bytes, port, host, isFollowed ? (error) => this.#afterSend(error, length) : undefined)
+      socket.send(bytes, port, host, isFollowed ? this.#afterSend(length) : undefined)
       this.#datagramsSent++
       this.#bytesSent += length
     } catch (error) {
@@ -225,12 +225,14 @@ class UdpTransport implements Transport {
     }
   }
 
-  #afterSend(error: Error | null, length: number): void {
-    if (!error) return
-    this.#sentWell = 0
-    this.#datagramsSent--
-    this.#bytesSent -= length
-    this.#count('sendError', codeOf(error))
+  #afterSend(length: number): (error: Error | null) => void {
+    return (error) => {
+      if (!error) return
+      this.#sentWell = 0
+      this.#datagramsSent--
+      this.#bytesSent -= length
+      this.#count('sendError', codeOf(error))
+    }
   }
 
   encodeAddress(address: Address): Uint8Array {
