@@ -58,7 +58,9 @@ export function assemble(config: DhtConfig, owner: Owner): Parts {
     },
     onRemoved: (contact) => owner.contactRemoved(contact),
   })
-  const admission = new Admission({ ...config, table, rpc: () => rpc, onIsolated: () => owner.lonely() })
+  const { fullBucketCheckIntervalMs } = config
+  const onIsolated = (): void => owner.lonely()
+  const admission = new Admission({ clock, fullBucketCheckIntervalMs, table, rpc: () => rpc, onIsolated })
   const rpc: Rpc = new Rpc({
     ...config,
     codec: createCodec(config.network),
@@ -69,7 +71,15 @@ export function assemble(config: DhtConfig, owner: Owner): Parts {
   const network = networkTag(config.network)
   const signed = { network, signatures }
   const node: NodeContext = {
-    ...{ id, config, clock, randomBytes, signatures, transport, table, rpc, network },
+    id,
+    config,
+    clock,
+    randomBytes,
+    signatures,
+    transport,
+    table,
+    rpc,
+    network,
     store: storage,
     turns: new Turns(),
     gets: new Shared(clock),

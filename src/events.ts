@@ -53,10 +53,12 @@ export type Listener<T> = (event: T) => void
 
 /** Typed events. */
 export class Events<Map> {
-  readonly #listeners: ReadonlyMap<keyof Map, Set<Listener<never>>>
+  readonly #names: readonly (keyof Map)[]
+  /** Only of those events that somebody listens to, or did. */
+  readonly #listeners = new globalThis.Map<keyof Map, Set<Listener<never>>>()
 
   constructor(names: readonly (keyof Map)[]) {
-    this.#listeners = new globalThis.Map(names.map((name) => [name, new Set()]))
+    this.#names = names
   }
 
   /**
@@ -68,8 +70,9 @@ export class Events<Map> {
   on<K extends keyof Map>(event: K, listener: Listener<Map[K]>): () => void {
     if (typeof listener !== 'function') throw new TypeError('the listener must be a function')
     const own: Listener<Map[K]> = (value) => listener(value)
-    const listeners = this.#listeners.get(event)
-    if (listeners === undefined) throw new TypeError(`there is no event ${String(event)}`)
+    if (!this.#names.includes(event)) throw new TypeError(`there is no event ${String(event)}`)
+    const listeners = this.#listeners.get(event) ?? new Set()
+    this.#listeners.set(event, listeners)
     listeners.add(own as Listener<never>)
     return () => {
       listeners.delete(own as Listener<never>)

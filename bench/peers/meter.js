@@ -42,8 +42,7 @@ export class Meter {
    *
    * @param {number} [maxMs] - when it resolves in any case
    */
-  async quiet(maxMs) {
-    const quietMs = this.#delayMs === 0 ? 50 : 200
+  async quiet(maxMs, quietMs = this.#delayMs === 0 ? 50 : 200) {
     const endMs = performance.now() + (maxMs ?? QUIET_WAITS_MAX * quietMs)
     for (;;) {
       const nowMs = performance.now()

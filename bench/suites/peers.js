@@ -144,6 +144,7 @@ function tablesOf(measured) {
     system,
     formed.seconds,
     formed.messagesPerJoin,
+    formed.messagesPerJoinAtRest,
     formed.bytesPerJoin,
     round1(formed.rssBytesPerNode / 1024),
     round1(formed.heapBytesPerNode / 1024),
@@ -167,7 +168,7 @@ function tablesOf(measured) {
       ? [
           {
             title: `Forming: ${title}`,
-            columns: ['system', 's', 'messages a join', 'bytes a join', 'RSS KB', 'heap KB', 'idle messages a node, s'],
+            columns: ['system', 's', 'messages a join', 'the same until at rest', 'bytes a join', 'RSS KB', 'heap KB', 'idle messages a node, s'],
             rows: forming,
           },
         ]

@@ -1,6 +1,7 @@
 /** What is under way and has to be cancelled together when the node closes. */
 export class Running {
-  readonly #cancels = new Set<() => void>()
+  /** Made when something begins: a node has five of these, and mostly nothing is under way. */
+  #cancels: Set<() => void> | undefined
 
   /**
    * Begins something.
@@ -11,11 +12,11 @@ export class Running {
     let hasEnded = false
     const ended = (): void => {
       hasEnded = true
-      this.#cancels.delete(cancel)
+      this.#cancels?.delete(cancel)
     }
     let cancel = (): void => {}
     cancel = start(ended)
-    if (!hasEnded) this.#cancels.add(cancel)
+    if (!hasEnded) this.#add(cancel)
   }
 
   /**
@@ -59,14 +60,19 @@ export class Running {
 
   /** Waits for a promise; `cancel` is called if all is cancelled meanwhile. */
   during<T>(work: Promise<T>, cancel: () => void): Promise<T> {
-    this.#cancels.add(cancel)
-    return work.finally(() => this.#cancels.delete(cancel))
+    this.#add(cancel)
+    return work.finally(() => this.#cancels?.delete(cancel))
   }
 
   /** Cancels all of it. */
   cancelAll(): void {
-    const cancels = [...this.#cancels]
-    this.#cancels.clear()
-    for (const cancel of cancels) cancel()
+    const cancels = this.#cancels
+    this.#cancels = undefined
+    for (const cancel of cancels ?? []) cancel()
+  }
+
+  #add(cancel: () => void): void {
+    this.#cancels ??= new Set()
+    this.#cancels.add(cancel)
   }
 }

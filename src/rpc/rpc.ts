@@ -1,8 +1,9 @@
 import debug from 'debug'
 import { DhtError } from '../errors.js'
-import type { Address, Contact } from '../keyspace/index.js'
+import type { Address, Contact, NodeId } from '../keyspace/index.js'
+import type { Clock } from '../platform/clock.js'
 import type { Transport } from '../platform/transport.js'
-import type { Method } from '../wire/index.js'
+import type { Codec, Method } from '../wire/index.js'
 import type { CallEvents, Callee, CallObserver, CallsConfig } from './calls.js'
 import { Calls } from './calls.js'
 import type { RpcCounters } from './counters.js'
@@ -29,19 +30,55 @@ export interface RpcConfig extends Omit<CallsConfig, Internal>, Omit<RequestsCon
  */
 export class Rpc {
   readonly counters: RpcCounters = createCounters()
-  readonly #config: RpcConfig
+  readonly #codec: Codec
+  readonly #clock: Clock
+  readonly #transport: Transport
   readonly #calls: Calls
   readonly #requests: Requests
   readonly #roundTrips: RoundTrips
   #isMuted = false
 
   constructor(config: RpcConfig) {
-    this.#config = config
+    const { codec, clock, transport, randomBytes, observer, limitedScopes } = config
+    this.#codec = codec
+    this.#clock = clock
+    this.#transport = transport
+    const { requestTimeoutMs, resendMinMs, resendMaxMs, requestsPerSecondMax, requestsBurstMax } = config
+    const identity = (): ReturnType<RpcConfig['identity']> => config.identity()
+    const mayClaim = (id: NodeId, address: Address): boolean => config.mayClaim(id, address)
     const send = (to: Address, bytes: Uint8Array): void => this.#send(to, bytes)
-    const onRequest = (contact: Contact, flags: number): void => config.observer.onRequest(contact, flags)
-    this.#roundTrips = new RoundTrips(config)
-    this.#calls = new Calls({ ...config, roundTrips: this.#roundTrips, counters: this.counters, send })
-    this.#requests = new Requests({ ...config, counters: this.counters, send, onRequest })
+    const onRequest = (contact: Contact, flags: number): void => observer.onRequest(contact, flags)
+    const { softTimeoutMinMs, softTimeoutMaxMs, softTimeoutFirstMs } = config
+    this.#roundTrips = new RoundTrips({ softTimeoutMinMs, softTimeoutMaxMs, softTimeoutFirstMs })
+    const { counters } = this
+    // Name by name: a spread would copy all that a node is configured with, and make a shape of its own for each node.
+    this.#calls = new Calls({
+      codec,
+      clock,
+      randomBytes,
+      roundTrips: this.#roundTrips,
+      counters,
+      observer,
+      identity,
+      send,
+      mayClaim,
+      requestTimeoutMs,
+      resendMinMs,
+      resendMaxMs,
+    })
+    this.#requests = new Requests({
+      codec,
+      clock,
+      transport,
+      counters,
+      identity,
+      send,
+      mayClaim,
+      onRequest,
+      requestsPerSecondMax,
+      requestsBurstMax,
+      limitedScopes,
+    })
   }
 
   /** How many calls wait for their answers. */
@@ -55,7 +92,7 @@ export class Rpc {
     const { counters } = this
     counters.datagramsReceived++
     counters.bytesReceived += datagram.length
-    const message = this.#config.codec.decode(datagram)
+    const message = this.#codec.decode(datagram)
     switch (message.type) {
       case 'request':
         this.#requests.receive(message, from, datagram.length)
@@ -81,7 +118,7 @@ export class Rpc {
 
   /** See {@link RoundTrips.relative}. */
   relativeDelay(address: Address): number {
-    return this.#roundTrips.relative(address, this.#config.clock.now())
+    return this.#roundTrips.relative(address, this.#clock.now())
   }
 
   /** Serves a method; see {@link Requests.serve}. */
@@ -110,7 +147,7 @@ export class Rpc {
     this.counters.datagramsSent++
     this.counters.bytesSent += bytes.length
     try {
-      this.#config.transport.send(to, bytes)
+      this.#transport.send(to, bytes)
     } catch (error) {
       // A transport must not throw; one that does is no reason to end the process.
       this.counters.sendFailures++
