@@ -77,6 +77,8 @@ interface PendingCall extends Deadline, Tabled<PendingCall> {
   readonly number: number
   readonly sentAtMs: number
   readonly softMs: number
+  readonly resendMs: number
+  readonly lostMs: number
   readonly mayResend: boolean
   attempts: number
   slow: boolean
@@ -106,13 +108,13 @@ export class Calls {
 
   /**
    * Sends a request and waits for its answer: `slow` after the soft time-out, one resend, `lost` a soft time-out
-   * later, the end after `requestTimeoutMs`.
+   * later but not before the slowest answers of late would have come, the end after `requestTimeoutMs`.
    *
    * @param resend - false for a request that must not be sent twice
    * @returns cancels the call
    */
   call<P, R>(method: Method<P, R>, callee: Callee, params: P, events: CallEvents<R>, resend = true): () => void {
-    const { clock, codec, counters, randomBytes, roundTrips } = this.#config
+    const { clock, codec, counters, randomBytes, requestTimeoutMs, resendMaxMs, resendMinMs, roundTrips } = this.#config
     if (this.#closed) return endAtOnce(callee, events, new DhtError('ERR_CLOSED', 'the node is closed'))
     const { id, flags } = this.#config.identity()
     const tid = randomBytes(TID_BYTES)
@@ -130,6 +132,11 @@ export class Calls {
       return endAtOnce(callee, events, error)
     }
     const nowMs = clock.now()
+    const softMs = roundTrips.softTimeoutMs(callee.address, nowMs)
+    const resendMs = Math.min(resendMaxMs, Math.max(resendMinMs, softMs))
+    const patienceMs = roundTrips.patienceMs(callee.address, nowMs)
+    // The slowest answer may have been slow because this process was busy: it does not count for more than half as much again.
+    const lostMs = (resendMs + softMs) * Math.min(1.5, Math.max(1, patienceMs / (resendMs + softMs)))
     const call: PendingCall = {
       dueMs: 0,
       order: 0,
@@ -142,7 +149,9 @@ export class Calls {
       events: events as CallEvents<unknown>,
       number: counters.calls,
       sentAtMs: nowMs,
-      softMs: roundTrips.softTimeoutMs(callee.address, nowMs),
+      softMs,
+      resendMs,
+      lostMs: Math.min(requestTimeoutMs, lostMs),
       mayResend: resend,
       attempts: 0,
       slow: false,
@@ -239,11 +248,11 @@ export class Calls {
         this.#becomeSlow(call, nowMs)
         break
       case Phase.resend:
-        this.#await(call, Phase.lost, nowMs, this.#lostMs(call) - this.#resendMs(call))
+        this.#await(call, Phase.lost, nowMs, call.lostMs - call.resendMs)
         if (call.mayResend) this.#transmit(call, codec.encode(call.request, call.method.paddedBytes))
         break
       case Phase.lost:
-        this.#await(call, Phase.end, nowMs, requestTimeoutMs - this.#lostMs(call))
+        this.#await(call, Phase.end, nowMs, requestTimeoutMs - call.lostMs)
         call.events.lost?.()
         break
       case Phase.end:
@@ -252,7 +261,7 @@ export class Calls {
   }
 
   #becomeSlow(call: PendingCall, nowMs: number): void {
-    this.#await(call, Phase.resend, nowMs, this.#resendMs(call) - call.softMs)
+    this.#await(call, Phase.resend, nowMs, call.resendMs - call.softMs)
     call.slow = true
     call.events.slow?.()
   }
@@ -261,15 +270,6 @@ export class Calls {
     call.phase = phase
     // A resend never comes before the soft time-out, even where its bounds are below that.
     this.#deadlines.set(call, nowMs, Math.max(0, delayMs))
-  }
-
-  #resendMs({ softMs }: PendingCall): number {
-    const { resendMaxMs, resendMinMs } = this.#config
-    return Math.min(resendMaxMs, Math.max(resendMinMs, softMs))
-  }
-
-  #lostMs(call: PendingCall): number {
-    return Math.min(this.#config.requestTimeoutMs, this.#resendMs(call) + call.softMs)
   }
 
   #transmit(call: PendingCall, bytes: Uint8Array): void {

@@ -26,6 +26,12 @@ const USUAL_MIN_MS = 40
 const DEVIATIONS = 4
 const POOLED_DEVIATIONS = 2
 
+/** Of how many samples the slowest is remembered, at least; of twice as many at most. */
+const SLOWEST_OF = 128
+
+/** How much more than the slowest of them is waited for. */
+const PATIENCE = 1.5
+
 /** Bounds and first guess of the soft time-out, in ms. */
 export interface RoundTripOptions {
   readonly softTimeoutMinMs: number
@@ -44,6 +50,8 @@ export class RoundTrips {
   #pooledMs = Number.NaN
   #pooledDeviationMs = Number.NaN
   #pooledCount = 0
+  #slowestMs = 0
+  #slowestBeforeMs = 0
 
   constructor(options: RoundTripOptions) {
     this.#options = options
@@ -56,6 +64,11 @@ export class RoundTrips {
     const deviationMs = this.#estimates.get(slot, DEVIATION)
     this.#estimates.set(slot, DEVIATION, newDeviationMs(smoothedMs, deviationMs, roundTripMs, DEVIATION_GAIN))
     this.#estimates.set(slot, SMOOTHED, newSmoothedMs(smoothedMs, roundTripMs, MEAN_GAIN))
+    if (this.#pooledCount % SLOWEST_OF === 0) {
+      this.#slowestBeforeMs = this.#slowestMs
+      this.#slowestMs = 0
+    }
+    this.#slowestMs = Math.max(this.#slowestMs, roundTripMs)
     this.#pooledCount++
     const gain = Math.max(POOLED_GAIN_MIN, 1 / this.#pooledCount)
     this.#pooledDeviationMs = newDeviationMs(this.#pooledMs, this.#pooledDeviationMs, roundTripMs, gain)
@@ -66,6 +79,15 @@ export class RoundTrips {
   smoothedMs(address: Address, nowMs: number): number | undefined {
     const slot = this.#estimates.find(address, nowMs)
     return slot < 0 ? undefined : this.#estimates.get(slot, SMOOTHED)
+  }
+
+  /**
+   * How long an answer that did come has taken lately, at most, in ms: what is longer overdue than that is hardly
+   * slow any more. Of an address that was measured nothing is said, as its own round trips tell more.
+   */
+  patienceMs(address: Address, nowMs: number): number {
+    if (this.#estimates.find(address, nowMs) >= 0) return 0
+    return PATIENCE * Math.max(this.#slowestMs, this.#slowestBeforeMs)
   }
 
   /**

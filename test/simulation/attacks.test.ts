@@ -526,7 +526,9 @@ describe('a bad time', () => {
     await simulator.advance(10_000)
     for (const { dht } of nodes) expect(dht.contacts()).toHaveLength(9)
     const value = Uint8Array.of(2, 4)
-    const { key, storedAt } = await simulator.run(() => nodes[1]!.dht.put(value, { republish: false }))
+    const { key, storedAt } = await simulator.run(() =>
+      nodes[1]!.dht.put(value, { republish: false, acknowledgements: 20 }),
+    )
     expect(storedAt).toHaveLength(9)
     for (const { dht } of nodes) expect((await simulator.run(() => dht.get(key)))?.value).toEqual(value)
     await simulator.advance(23 * HOUR_MS)
@@ -546,7 +548,9 @@ describe('a bad time', () => {
     expect(nodes.map(({ dht }) => dht.stats().storage.records)).toEqual([1, 1, 1, 0, 1, 1, 1, 1])
     expect((await simulator.run(() => nodes[3]!.dht.get(key)))?.value).toEqual(value)
     for (const { dht } of nodes) expect(dht.contacts()).toHaveLength(7)
-    const { storedAt } = await simulator.run(() => nodes[2]!.dht.put(Uint8Array.of(1), { republish: false }))
+    const { storedAt } = await simulator.run(() =>
+      nodes[2]!.dht.put(Uint8Array.of(1), { republish: false, acknowledgements: 20 }),
+    )
     expect(storedAt).toHaveLength(7)
     // Not for ever: the lifetime, and the day that the clock stood still.
     await simulator.advance(48 * HOUR_MS + 10 * MINUTE_MS)
@@ -583,7 +587,7 @@ describe('a client', () => {
     const { simulator, nodes, client } = await networkWithClient()
     expect(client.dht.contacts()).toHaveLength(8)
     const own = Uint8Array.of(1)
-    const { key, storedAt } = await simulator.run(() => client.dht.put(own))
+    const { key, storedAt } = await simulator.run(() => client.dht.put(own, { acknowledgements: 20 }))
     expect(storedAt).toHaveLength(8)
     expect((await simulator.run(() => nodes[3]!.dht.get(key)))?.value).toEqual(own)
     const others = Uint8Array.of(2)

@@ -32,7 +32,7 @@ export async function buildNetwork(simulator: Simulator, count: number, atOnce =
   while (nodes.length < count) {
     await atMost(atOnce, Math.min(atOnce, count - nodes.length), () => add(bootstrap))
   }
-  await simulator.delay(10_000)
+  await simulator.delay(60_000)
   return nodes
 }
 

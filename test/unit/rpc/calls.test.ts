@@ -39,6 +39,58 @@ describe('time', () => {
   })
 
   test.each([
+    // One measured round trip of 80 ms: late after 80 + 2 * 20, resent after 150, and as long again.
+    { slowestMs: 80, lostMs: 270 },
+    // The pooled estimate is (80 + 400) / 2, its deviation (20 + 320) / 2: late after 580, resent then.
+    { slowestMs: 400, lostMs: 1_160 },
+  ])('a stranger is lost after $lostMs ms where answers took at most $slowestMs ms', async ({ slowestMs, lostMs }) => {
+    const { simulator, rpc, peer } = await rpcAndPeer({ latency: fixedLatency(40) })
+    peer.onRequest = (request, from) => peer.answer(from, request, PING, NO_RESULT)
+    rpc.call(PING, peer.contact, {}, { done: () => {} })
+    await simulator.advance(3_000)
+    if (slowestMs > 80) {
+      simulator.setFaults({ reorderRate: 0 })
+      peer.onRequest = (request, from) => {
+        simulator.after(slowestMs - 80, () => peer.answer(from, request, PING, NO_RESULT))
+      }
+      rpc.call(PING, { address: peer.address }, {}, { done: () => {} }, false)
+      await simulator.advance(3_000)
+    }
+    expect(rpc.counters.responses).toBe(slowestMs > 80 ? 2 : 1)
+    const sentAtMs = simulator.nowMs
+    let lostAfterMs = 0
+    const lost = (): void => {
+      lostAfterMs = simulator.nowMs - sentAtMs
+    }
+    rpc.call(PING, { address: '41.77.77.77:7' }, {}, { lost, done: () => {} })
+    await simulator.advance(3_000)
+    expect(lostAfterMs).toBe(lostMs)
+  })
+
+  test('a stranger is waited for longer where an answer came late of late, though not more than half as long again', async () => {
+    const { simulator, rpc, peer } = await rpcAndPeer({ latency: fixedLatency(80) })
+    let delayMs = 0
+    peer.onRequest = (request, from) => {
+      simulator.after(delayMs, () => peer.answer(from, request, PING, NO_RESULT))
+    }
+    for (const ms of [...Array.from({ length: 40 }, () => 0), 900, ...Array.from({ length: 40 }, () => 0)]) {
+      delayMs = ms
+      rpc.call(PING, peer.contact, {}, { done: () => {} }, false)
+      await simulator.advance(3_000)
+    }
+    const sentAtMs = simulator.nowMs
+    const after: Record<string, number> = {}
+    const noted = (what: string) => () => {
+      after[what] = simulator.nowMs - sentAtMs
+    }
+    rpc.call(PING, { address: '41.77.77.77:7' }, {}, { slow: noted('slow'), lost: noted('lost'), done: () => {} })
+    await simulator.advance(3_000)
+    expect(after.slow).toBeGreaterThan(160)
+    expect(after.slow).toBeLessThan(400)
+    expect(after.lost).toBeCloseTo(3 * (after.slow as number), 6)
+  })
+
+  test.each([
     // Two round trips, as after the first measurement, or 10 ms more; the resend waits 150 ms at least and 1 s at most.
     { roundTripMs: 2, slowMs: 12, resentMs: 150 },
     { roundTripMs: 20, slowMs: 40, resentMs: 150 },

@@ -38,6 +38,17 @@ test('a delay is told as a multiple of the pooled round trip, or of 40 ms where 
   expect(roundTrips.relative('never measured', 0)).toBe(1)
 })
 
+test('of an address that was not measured, half as long again as the slowest of the last answers is waited for', () => {
+  const roundTrips = new RoundTrips(OPTIONS)
+  expect(roundTrips.patienceMs('stranger', 0)).toBe(0)
+  roundTrips.measured('far', 400, 0)
+  for (let i = 1; i < 256; i++) roundTrips.measured(`near ${i}`, 20, 0)
+  expect(roundTrips.patienceMs('stranger', 0)).toBe(600)
+  expect(roundTrips.patienceMs('far', 0)).toBe(0)
+  roundTrips.measured('another', 20, 0)
+  expect(roundTrips.patienceMs('stranger', 0)).toBe(30)
+})
+
 test('a few near contacts in a row hardly move the pooled round trip', () => {
   const roundTrips = new RoundTrips(OPTIONS)
   for (let i = 0; i < 100; i++) roundTrips.measured(`far ${i}`, i % 2 ? 100 : 200, 0)
