@@ -43,7 +43,7 @@ export function formatReport(result, colourful) {
     lines.push(
       '',
       bold(`${' '.repeat(LABEL_CHARACTERS + 2)}${['min', 'median', 'max'].map((name) => name.padStart(8)).join('')}`),
-      spread('replicas of a value', replicas.stored),
+      spread('replicas confirmed, of 20', replicas.stored),
       spread('  alive after the kill', replicas.alive),
       spread('requests sent by a put', messages.put),
       spread('requests sent by a get', messages.get),

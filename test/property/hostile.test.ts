@@ -2,8 +2,6 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import process from 'node:process'
 import { isDeepStrictEqual } from 'node:util'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Dht, DhtStats, Transport } from '../../src/index.js'
 import { createDht, DhtError, generateKeyPair, sign } from '../../src/index.js'
@@ -27,6 +25,7 @@ import {
   STORE,
   TOKENS,
 } from '../../src/wire/index.js'
+import { heapBytes } from '../heap.js'
 import type { Part } from './hostile-bytes.js'
 import { EVERY_TYPE, joined, mutated, nested, randomTree, unfolding, write } from './hostile-bytes.js'
 import type { Makings, Named } from './hostile-messages.js'
@@ -67,14 +66,6 @@ const droppedIn = ({ dropped }: RpcCounters): number => Object.values(dropped).r
 function expectAllCounted(counters: RpcCounters): void {
   const { datagramsReceived, requests, responses, errorReplies } = counters
   expect(requests + responses + errorReplies + droppedIn(counters)).toBe(datagramsReceived)
-}
-
-function heapBytes(): number {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as () => void
-  gc()
-  gc()
-  return process.memoryUsage().heapUsed
 }
 
 beforeAll(() => {
