@@ -4,10 +4,9 @@ import { RecentNumbers } from './recent-numbers.js'
 const REMEMBERED_MS = 60_000
 const HOSTS_MAX = 8192
 
-/** What is kept of a host: how many requests it has left, as of a time. */
+/** What is kept of a host: how many requests it had left when it asked last. */
 const ALLOWANCE = 0
-const AS_OF_MS = 1
-const NUMBERS = 2
+const NUMBERS = 1
 
 /** A token bucket for each host: `perSecond` requests a second, up to `burst` at once. */
 export class RateLimit {
@@ -22,13 +21,16 @@ export class RateLimit {
 
   /** Whether the host may ask once more now. */
   allows(host: string, nowMs: number): boolean {
-    const slot = this.#hosts.touch(host, nowMs)
-    const before = this.#hosts.get(slot, ALLOWANCE)
-    const regained = ((nowMs - this.#hosts.get(slot, AS_OF_MS)) * this.#perSecond) / 1000
-    const allowance = Number.isNaN(before) ? this.#burst : Math.min(this.#burst, before + regained)
+    const allowance = this.#allowance(host, nowMs)
     const allowed = allowance >= 1
-    this.#hosts.set(slot, ALLOWANCE, allowed ? allowance - 1 : allowance)
-    this.#hosts.set(slot, AS_OF_MS, nowMs)
+    this.#hosts.set(this.#hosts.touch(host, nowMs), ALLOWANCE, allowed ? allowance - 1 : allowance)
     return allowed
+  }
+
+  #allowance(host: string, nowMs: number): number {
+    const slot = this.#hosts.find(host, nowMs)
+    if (slot < 0) return this.#burst
+    const regained = ((nowMs - this.#hosts.touchedMs(slot)) * this.#perSecond) / 1000
+    return Math.min(this.#burst, this.#hosts.get(slot, ALLOWANCE) + regained)
   }
 }

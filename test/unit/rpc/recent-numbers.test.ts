@@ -65,3 +65,45 @@ test('it holds what a list of the latest would, never more than allowed, and not
     }),
   )
 })
+
+test('what was there before it shrank and grew is still there, in its order', () => {
+  const recent = new RecentNumbers(LIFETIME_MS, 1_000, 1)
+  for (let i = 0; i < 1_000; i++) recent.set(recent.touch(`old ${i}`, 0), 0, i)
+  expect(Array.from({ length: 1_000 }, (_, i) => recent.get(recent.find(`old ${i}`, 0), 0))).toEqual(
+    Array.from({ length: 1_000 }, (_, i) => i),
+  )
+  for (let i = 0; i < 20; i++) recent.set(recent.touch(`new ${i}`, 100), 0, i)
+  recent.touch('last', 200)
+  expect(recent.size).toBe(21)
+  for (let i = 0; i < 990; i++) recent.touch(`newer ${i}`, 210)
+  expect(recent.size).toBe(1_000)
+  expect([10, 11, 19].map((i) => recent.find(`new ${i}`, 210) >= 0)).toEqual([false, true, true])
+  expect(recent.get(recent.find('new 19', 210), 0)).toBe(19)
+  expect(recent.find('last', 210)).toBeGreaterThanOrEqual(0)
+})
+
+test('keys that a stranger chose to be found slowly push out each other, nobody else', () => {
+  const recent = new RecentNumbers(LIFETIME_MS, 1_000, 0)
+  for (let i = 0; i < 500; i++) recent.touch(`honest ${i}`, 0)
+  const alike = collisionsOf(500)
+  for (const key of alike) recent.touch(key, 0)
+  expect(alike.filter((key) => recent.find(key, 0) >= 0).length).toBeLessThan(100)
+  expect(recent.find(alike.at(-1) as string, 0)).toBeGreaterThanOrEqual(0)
+  let honest = 0
+  for (let i = 0; i < 500; i++) if (recent.find(`honest ${i}`, 0) >= 0) honest++
+  expect(honest).toBeGreaterThan(490)
+})
+
+/** Strings of one FNV-1a hash: the last character makes up for what those before it came to. */
+function collisionsOf(count: number): string[] {
+  const PRIME = 0x01000193
+  const found: string[] = []
+  for (let prefix = 0; found.length < count; prefix++) {
+    const begun = Math.imul(0x811c9dc5 ^ prefix, PRIME)
+    for (let middle = 0; middle < 0x10000; middle++) {
+      const hash = Math.imul(begun ^ middle, PRIME)
+      if (hash >>> 16 === 0x1234) found.push(String.fromCharCode(prefix, middle, hash & 0xffff))
+    }
+  }
+  return found.slice(0, count)
+}
