@@ -7,7 +7,7 @@ import type { Address, AddressDescription, Transport } from '../platform/transpo
 import type { NameSources } from './host-names.js'
 import { findAddresses } from './host-names.js'
 import type { IpKind } from './ip.js'
-import { decodeEndpoint, formatEndpoint, isUnicast, parseIp, readPlace } from './ip.js'
+import { formatEndpoint, isUnicast, parseIp, readPlace } from './ip.js'
 import type { ParsedAddress } from './parsed-addresses.js'
 import { ParsedAddresses } from './parsed-addresses.js'
 import type { UdpConfig, UdpOptions } from './udp-options.js'
@@ -31,8 +31,8 @@ const FOLLOWED_EVERY = 16
 /** How many kinds of errors get a counter of their own. */
 const ERROR_COUNTERS_MAX = 64
 
-/** How many addresses stay parsed: the senders of a busy minute. */
-const PARSED_ADDRESSES = 4096
+/** The addresses that stay parsed: the senders of a busy minute. One for all sockets, as nodes of one process meet. */
+const ADDRESSES = new ParsedAddresses(4096)
 
 /** How patient a DNS query is: the first of two attempts waits 2 s for each server. */
 const DNS_PATIENCE = { timeout: 2000, tries: 2 }
@@ -83,7 +83,6 @@ export function udp(options: UdpOptions = {}): Transport {
 class UdpTransport implements Transport {
   readonly maxDatagramBytes = MAX_DATAGRAM_BYTES
   readonly #config: UdpConfig
-  readonly #addresses = new ParsedAddresses(PARSED_ADDRESSES)
   readonly #errors = new Map<string, number>()
   readonly #lookups = new Set<AbortController>()
   #state: 'idle' | 'starting' | 'open' | 'closed' = 'idle'
@@ -185,7 +184,7 @@ class UdpTransport implements Transport {
     if (this.#state !== 'open') return
     this.#datagramsReceived++
     this.#bytesReceived += bytes.length
-    const sender = this.#addresses.read(kind === 4 ? `${from.address}:${from.port}` : `[${from.address}]:${from.port}`)
+    const sender = ADDRESSES.read(kind === 4 ? `${from.address}:${from.port}` : `[${from.address}]:${from.port}`)
     if (!sender?.isUnicast) {
       this.#count('receivedUnanswerable')
       return
@@ -200,7 +199,7 @@ class UdpTransport implements Transport {
   }
 
   send(to: Address, bytes: Uint8Array): void {
-    const target = this.#addresses.read(to)
+    const target = ADDRESSES.read(to)
     const socket = target && this.#sockets.get(target.endpoint.kind)
     if (this.#state !== 'open') this.#count('sendError', 'NotOpen')
     else if (!target?.isUnicast) this.#count('sendError', 'Address')
@@ -240,11 +239,11 @@ class UdpTransport implements Transport {
   }
 
   decodeAddress(bytes: Uint8Array): Address {
-    const endpoint = decodeEndpoint(bytes)
-    if (endpoint === undefined || !isUnicast(endpoint) || !this.#canUse(endpoint.kind)) {
+    const parsed = ADDRESSES.readBytes(bytes)
+    if (!parsed?.isUnicast || !this.#canUse(parsed.endpoint.kind)) {
       throw new DhtError('ERR_MALFORMED_MESSAGE', `${bytes.length} bytes are no address that UDP could send to`)
     }
-    return formatEndpoint(endpoint)
+    return parsed.address
   }
 
   describe(address: Address): AddressDescription {
@@ -253,7 +252,7 @@ class UdpTransport implements Transport {
 
   async resolve(name: string, { signal }: { signal?: AbortSignal } = {}): Promise<Address[]> {
     // A literal address is most often one that was seen before.
-    const known = this.#addresses.read(name)
+    const known = ADDRESSES.read(name)
     const place = known?.isUnicast ? known.endpoint : readPlace(name)
     signal?.throwIfAborted()
     if ('kind' in place) return this.#canUse(place.kind) ? [known?.address ?? formatEndpoint(place)] : []
@@ -318,7 +317,7 @@ class UdpTransport implements Transport {
   }
 
   #read(address: Address): ParsedAddress {
-    const parsed = this.#addresses.read(address)
+    const parsed = ADDRESSES.read(address)
     if (parsed === undefined) throw new TypeError(`'${address}' is no address of UDP`)
     return parsed
   }
