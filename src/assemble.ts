@@ -15,9 +15,11 @@ import {
   WriteTokens,
 } from './node/index.js'
 import type { DhtConfig } from './options.js'
+import type { RecordKind } from './records/index.js'
 import { createMutableKind, createPeerKind, immutableKind } from './records/index.js'
 import { RoutingTable } from './routing/index.js'
 import { Rpc } from './rpc/index.js'
+import type { Codec } from './wire/index.js'
 import { createCodec, createContactPacker, networkTag } from './wire/index.js'
 
 /** The parts of one node. */
@@ -44,9 +46,33 @@ export interface Owner {
   republishFailed(key: NodeId, error: DhtError): void
 }
 
+/** What all nodes of a network have in common. */
+interface OfNetwork {
+  readonly name: string
+  readonly signatures: DhtConfig['signatures']
+  readonly codec: Codec
+  readonly network: Uint8Array
+  /** Those that need no application. */
+  readonly kinds: ReadonlyMap<number, RecordKind>
+}
+
+/** That of the network that was asked for last: the nodes of a process are of one most of the time. */
+let latest: OfNetwork | undefined
+
+function ofNetwork({ network: name, signatures }: DhtConfig): OfNetwork {
+  if (latest?.name !== name || latest.signatures !== signatures) {
+    const network = networkTag(name)
+    const signed = { network, signatures }
+    const kinds = kindsByCode([immutableKind, createMutableKind(signed), createPeerKind(signed)])
+    latest = { name, signatures, codec: createCodec(name), network, kinds }
+  }
+  return latest
+}
+
 /** Builds a node: the only place where its parts meet. */
 export function assemble(config: DhtConfig, owner: Owner): Parts {
   const { clock, id, randomBytes, signatures, storage, transport } = config
+  const { codec, kinds, network } = ofNetwork(config)
   const table = new RoutingTable({
     ...config,
     ownId: id,
@@ -63,13 +89,11 @@ export function assemble(config: DhtConfig, owner: Owner): Parts {
   const admission = new Admission({ clock, fullBucketCheckIntervalMs, table, rpc: () => rpc, onIsolated })
   const rpc: Rpc = new Rpc({
     ...config,
-    codec: createCodec(config.network),
+    codec,
     identity: () => ({ id, flags: owner.flags() }),
     mayClaim: anyIdButOurs(id),
     observer: admission,
   })
-  const network = networkTag(config.network)
-  const signed = { network, signatures }
   const node: NodeContext = {
     id,
     config,
@@ -83,7 +107,7 @@ export function assemble(config: DhtConfig, owner: Owner): Parts {
     store: storage,
     turns: new Turns(),
     gets: new Shared(clock),
-    kinds: kindsByCode([immutableKind, createMutableKind(signed), createPeerKind(signed), ...config.records]),
+    kinds: config.records.length === 0 ? kinds : new Map([...kinds, ...kindsByCode(config.records)]),
     packer: createContactPacker(transport),
     counters: { invalidRecords: 0, lookups: 0, passedOn: 0, republished: 0 },
     verify: (entry) => admission.check(entry),

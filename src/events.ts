@@ -52,12 +52,12 @@ export const EVENT_NAMES: readonly (keyof DhtEvents)[] = [
 export type Listener<T> = (event: T) => void
 
 /** Typed events. */
-export class Events<Map> {
-  readonly #names: readonly (keyof Map)[]
-  /** Only of those events that somebody listens to, or did. */
-  readonly #listeners = new globalThis.Map<keyof Map, Set<Listener<never>>>()
+export class Events<Names> {
+  readonly #names: readonly (keyof Names)[]
+  /** Only of those events that somebody listens to. */
+  #listeners: Map<keyof Names, Set<Listener<never>>> | undefined
 
-  constructor(names: readonly (keyof Map)[]) {
+  constructor(names: readonly (keyof Names)[]) {
     this.#names = names
   }
 
@@ -67,23 +67,26 @@ export class Events<Map> {
    * @returns ends that
    * @throws TypeError when there is no such event, or the listener is no function
    */
-  on<K extends keyof Map>(event: K, listener: Listener<Map[K]>): () => void {
+  on<K extends keyof Names>(event: K, listener: Listener<Names[K]>): () => void {
     if (typeof listener !== 'function') throw new TypeError('the listener must be a function')
-    const own: Listener<Map[K]> = (value) => listener(value)
+    const own: Listener<Names[K]> = (value) => listener(value)
     if (!this.#names.includes(event)) throw new TypeError(`there is no event ${String(event)}`)
+    this.#listeners ??= new Map()
     const listeners = this.#listeners.get(event) ?? new Set()
     this.#listeners.set(event, listeners)
     listeners.add(own as Listener<never>)
     return () => {
-      listeners.delete(own as Listener<never>)
+      if (!listeners.delete(own as Listener<never>) || listeners.size > 0) return
+      this.#listeners?.delete(event)
+      if (this.#listeners?.size === 0) this.#listeners = undefined
     }
   }
 
   /** Calls the listeners of an event. A listener's exception is not the node's: it surfaces on its own. */
-  emit<K extends keyof Map>(event: K, value: Map[K]): void {
-    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
+  emit<K extends keyof Names>(event: K, value: Names[K]): void {
+    for (const listener of [...(this.#listeners?.get(event) ?? [])]) {
       try {
-        ;(listener as Listener<Map[K]>)(value)
+        ;(listener as Listener<Names[K]>)(value)
       } catch (error) {
         queueMicrotask(() => {
           throw error

@@ -100,7 +100,7 @@ export class LifeCycle {
     try {
       return await this.#operations.run<Started>(signal, (done) => {
         this.#config.transport
-          .start((from, bytes) => this.parts.node.rpc.receive(from, bytes))
+          .start(this.#receiver())
           .then((address) => this.#onOpen(address, done))
           .catch((error) => done(error))
         return () => {}
@@ -110,6 +110,12 @@ export class LifeCycle {
       if (!(error instanceof DhtError) || error.code !== 'ERR_BOOTSTRAP_FAILED') this.close().catch(() => {})
       throw error
     }
+  }
+
+  /** Made here, as whatever is made beside the call's end would keep it for as long as the node is open. */
+  #receiver(): (from: Address, bytes: Uint8Array) => void {
+    const { rpc } = this.parts.node
+    return (from, bytes) => rpc.receive(from, bytes)
   }
 
   #onOpen(address: Address, done: Done<Started>): void {

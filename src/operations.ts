@@ -40,7 +40,7 @@ export class Operations {
   /** In no order: a Set under so much coming and going would burden the garbage collector. */
   readonly #open: Operation<never>[] = []
   #begun = 0
-  readonly #bySignal = new Map<AbortSignal, Shared>()
+  #bySignal: Map<AbortSignal, Shared> | undefined
 
   /** How many are open. */
   get size(): number {
@@ -94,6 +94,7 @@ export class Operations {
 
   /** One listener a signal, however many calls share it: from the eleventh on Node would warn of a leak. */
   #listen(signal: AbortSignal, giveUp: GiveUp): () => void {
+    this.#bySignal ??= new Map()
     let shared = this.#bySignal.get(signal)
     if (shared === undefined) {
       const open = new Set<GiveUp>()
@@ -109,7 +110,7 @@ export class Operations {
     return () => {
       open.delete(giveUp)
       if (open.size > 0) return
-      this.#bySignal.delete(signal)
+      this.#bySignal?.delete(signal)
       signal.removeEventListener('abort', onAbort)
     }
   }

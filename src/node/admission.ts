@@ -36,12 +36,12 @@ export interface AdmissionConfig {
 export class Admission implements CallObserver {
   readonly #config: AdmissionConfig
   /** Addresses with a ping under way. */
-  readonly #checking = new Set<Address>()
+  #checking: Set<Address> | undefined
   // One allowance each: if strangers used up both, a dead entry of a full bucket would never be found out.
   readonly #strangerChecked: Recent<true>
   readonly #entryChecked: Recent<true>
   /** Contacts that were silent while nobody answered, by address. */
-  readonly #suspects = new Map<Address, Callee>()
+  #suspects: Map<Address, Callee> | undefined
   /** How many calls in a row went unanswered, by address. */
   readonly #unanswered = new Recent<number>(SILENT_MS, SILENT_MAX)
   #strangersAsked = 0
@@ -142,9 +142,11 @@ export class Admission implements CallObserver {
    * table that emptied while our own network was down would be missed afterwards.
    */
   #suspect(callee: Callee): void {
-    const isAsked = this.#suspects.size > 0
-    this.#suspects.set(callee.address, callee)
-    if (isAsked) return
+    if (this.#suspects) {
+      this.#suspects.set(callee.address, callee)
+      return
+    }
+    this.#suspects = new Map([[callee.address, callee]])
     const { clock, rpc, table } = this.#config
     const [witness] = table
       .entries()
@@ -152,8 +154,8 @@ export class Admission implements CallObserver {
       .sort((a, b) => b.lastSeenMs - a.lastSeenMs)
     const askedAtMs = clock.now()
     const done = (error?: DhtError): void => {
-      const suspects = [...this.#suspects.values()]
-      this.#suspects.clear()
+      const suspects = [...(this.#suspects?.values() ?? [])]
+      this.#suspects = undefined
       if (error?.code === 'ERR_CLOSED') return
       if (this.#lastAnswerMs < askedAtMs) this.#config.onIsolated()
       else for (const suspect of suspects) this.#condemn(suspect)
@@ -173,11 +175,13 @@ export class Admission implements CallObserver {
   /** Pings, unless a ping to that address is under way. A stranger's is not resent, to keep the reflection limit. */
   #ping(contact: Contact, isStranger: boolean, done: (error: DhtError | undefined) => void): void {
     const { address } = contact
-    if (this.#checking.has(address) || (isStranger && this.#strangersAsked >= STRANGERS_MAX)) return
+    if (this.#checking?.has(address) || (isStranger && this.#strangersAsked >= STRANGERS_MAX)) return
+    this.#checking ??= new Set()
     this.#checking.add(address)
     if (isStranger) this.#strangersAsked++
     const ended = (): void => {
-      this.#checking.delete(address)
+      this.#checking?.delete(address)
+      if (this.#checking?.size === 0) this.#checking = undefined
       if (isStranger) this.#strangersAsked--
     }
     this.#config.rpc().call(

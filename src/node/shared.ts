@@ -10,7 +10,7 @@ interface SharedSearch<T> {
 /** Searches that several callers wait for: who wants what is being looked for already, joins in. */
 export class Shared<T extends Costs> {
   readonly #clock: Pick<Clock, 'now'>
-  readonly #searches = new Map<string, SharedSearch<T>>()
+  #searches: Map<string, SharedSearch<T>> | undefined
 
   constructor(clock: Pick<Clock, 'now'>) {
     this.#clock = clock
@@ -27,7 +27,7 @@ export class Shared<T extends Costs> {
     const startedAtMs = this.#clock.now()
     const whenDone: Done<T> = (error, result) =>
       done(error, result && { ...result, elapsedMs: this.#clock.now() - startedAtMs })
-    const known = this.#searches.get(name)
+    const known = this.#searches?.get(name)
     const search = known ?? { waiting: new Set<Done<T>>(), cancel: () => {} }
     search.waiting.add(whenDone)
     if (known === undefined) this.#begin(name, search, begin)
@@ -39,6 +39,7 @@ export class Shared<T extends Costs> {
   }
 
   #begin(name: string, search: SharedSearch<T>, begin: (done: Done<T>) => () => void): void {
+    this.#searches ??= new Map()
     this.#searches.set(name, search)
     search.cancel = begin((error, result) => {
       this.#forget(name, search)
@@ -49,6 +50,6 @@ export class Shared<T extends Costs> {
 
   /** From now on the next one begins anew. */
   #forget(name: string, search: SharedSearch<T>): void {
-    if (this.#searches.get(name) === search) this.#searches.delete(name)
+    if (this.#searches?.get(name) === search) this.#searches.delete(name)
   }
 }

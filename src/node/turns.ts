@@ -9,7 +9,7 @@ type Task = (done: () => void) => void
  */
 export class Turns {
   /** Who waits for each name; a name that is in it is taken. */
-  readonly #waiting = new Map<string, Task[]>()
+  #waiting: Map<string, Task[]> | undefined
 
   /**
    * Runs the task when all earlier ones of the name are done, at once where there are none.
@@ -17,6 +17,7 @@ export class Turns {
    * @returns false when too many wait already: it will not run
    */
   take(name: string, task: Task): boolean {
+    this.#waiting ??= new Map()
     const waiting = this.#waiting.get(name)
     if (waiting && waiting.length >= WAITING_MAX) return false
     if (waiting) {
@@ -52,8 +53,8 @@ export class Turns {
   }
 
   #shift(name: string): Task | undefined {
-    const task = this.#waiting.get(name)?.shift()
-    if (!task) this.#waiting.delete(name)
+    const task = this.#waiting?.get(name)?.shift()
+    if (!task) this.#waiting?.delete(name)
     return task
   }
 }

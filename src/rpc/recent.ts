@@ -14,7 +14,8 @@ interface Entry<V> {
  * The order of age is a chain of its own: to find the first entry of a Map, all that left before it are passed over.
  */
 export class Recent<V> {
-  readonly #entries = new Map<string, Entry<V>>()
+  /** None while nothing was ever remembered, as most of these are for what seldom happens. */
+  #entries: Map<string, Entry<V>> | undefined
   readonly #lifetimeMs: number
   readonly #sizeMax: number
   #oldest: Entry<V> | undefined
@@ -26,18 +27,18 @@ export class Recent<V> {
   }
 
   get size(): number {
-    return this.#entries.size
+    return this.#entries?.size ?? 0
   }
 
   /** Whether a new key would push out an entry that is not too old yet. */
   isFull(nowMs: number): boolean {
-    if (this.#entries.size < this.#sizeMax) return false
+    if (this.size < this.#sizeMax) return false
     return this.#oldest !== undefined && nowMs - this.#oldest.sinceMs <= this.#lifetimeMs
   }
 
   /** The value, unless it is too old. */
   get(key: string, nowMs: number): V | undefined {
-    const entry = this.#entries.get(key)
+    const entry = this.#entries?.get(key)
     if (!entry) return undefined
     if (nowMs - entry.sinceMs <= this.#lifetimeMs) return entry.value
     this.#delete(entry)
@@ -46,6 +47,7 @@ export class Recent<V> {
 
   /** Sets the value, as new as can be. */
   set(key: string, value: V, nowMs: number): void {
+    this.#entries ??= new Map()
     let entry = this.#entries.get(key)
     if (entry) {
       this.#unlink(entry)
@@ -57,19 +59,19 @@ export class Recent<V> {
     }
     this.#link(entry)
     for (let oldest = this.#oldest; oldest !== undefined; oldest = this.#oldest) {
-      if (this.#entries.size <= this.#sizeMax && nowMs - oldest.sinceMs <= this.#lifetimeMs) break
+      if (this.size <= this.#sizeMax && nowMs - oldest.sinceMs <= this.#lifetimeMs) break
       this.#delete(oldest)
     }
   }
 
   clear(): void {
-    this.#entries.clear()
+    this.#entries = undefined
     this.#oldest = undefined
     this.#newest = undefined
   }
 
   #delete(entry: Entry<V>): void {
-    this.#entries.delete(entry.key)
+    this.#entries?.delete(entry.key)
     this.#unlink(entry)
   }
 

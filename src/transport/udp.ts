@@ -10,6 +10,7 @@ import type { IpKind } from './ip.js'
 import { formatEndpoint, isUnicast, parseIp, readPlace } from './ip.js'
 import type { ParsedAddress } from './parsed-addresses.js'
 import { ParsedAddresses } from './parsed-addresses.js'
+import { asDhtError, asError, closedWhileStarting, codeOf } from './udp-errors.js'
 import type { UdpConfig, UdpOptions } from './udp-options.js'
 import { withDefaults } from './udp-options.js'
 
@@ -83,8 +84,9 @@ export function udp(options: UdpOptions = {}): Transport {
 class UdpTransport implements Transport {
   readonly maxDatagramBytes = MAX_DATAGRAM_BYTES
   readonly #config: UdpConfig
-  readonly #errors = new Map<string, number>()
-  readonly #lookups = new Set<AbortController>()
+  /** None while there was none. */
+  #errors: Map<string, number> | undefined
+  #lookups: Set<AbortController> | undefined
   #state: 'idle' | 'starting' | 'open' | 'closed' = 'idle'
   #sockets = new Map<IpKind, Socket>()
   #starting: Promise<Address> | undefined
@@ -164,7 +166,7 @@ class UdpTransport implements Transport {
         socket.close(() => reject(error))
       }
       socket.on('error', fail)
-      socket.on('message', (bytes, from) => this.#receive(kind, bytes, from))
+      this.#listen(socket, kind)
       socket.once('listening', () => {
         state = 'bound'
         enlarge(() => socket.setRecvBufferSize(this.#config.receiveBufferBytes))
@@ -180,6 +182,11 @@ class UdpTransport implements Transport {
     })
   }
 
+  /** Made here, as whatever is made beside the end of the start would keep it for as long as the socket is open. */
+  #listen(socket: Socket, kind: IpKind): void {
+    socket.on('message', (bytes, from) => this.#receive(kind, bytes, from))
+  }
+
   #receive(kind: IpKind, bytes: Uint8Array, from: RemoteInfo): void {
     if (this.#state !== 'open') return
     this.#datagramsReceived++
@@ -193,7 +200,7 @@ class UdpTransport implements Transport {
       // A Buffer is no plain Uint8Array: its slice() does not copy.
       this.#onDatagram?.(sender.address, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length))
     } catch (error) {
-      if (!this.#errors.has('callbackErrors')) process.emitWarning(asError(error))
+      if (!this.#errors?.has('callbackErrors')) process.emitWarning(asError(error))
       this.#count('callbackErrors')
     }
   }
@@ -269,6 +276,7 @@ class UdpTransport implements Transport {
     const stop = new AbortController()
     const onAbort = () => stop.abort(signal?.reason)
     signal?.addEventListener('abort', onAbort)
+    this.#lookups ??= new Set()
     this.#lookups.add(stop)
     try {
       if (this.#isClosed()) throw lookupCancelled()
@@ -280,13 +288,13 @@ class UdpTransport implements Transport {
       return []
     } finally {
       signal?.removeEventListener('abort', onAbort)
-      this.#lookups.delete(stop)
+      this.#lookups?.delete(stop)
     }
   }
 
   close(): Promise<void> {
     this.#state = 'closed'
-    for (const stop of this.#lookups) stop.abort(lookupCancelled())
+    for (const stop of this.#lookups ?? []) stop.abort(lookupCancelled())
     this.#closing ??= this.#close()
     return this.#closing
   }
@@ -304,7 +312,7 @@ class UdpTransport implements Transport {
       bytesSent: this.#bytesSent,
       datagramsReceived: this.#datagramsReceived,
       bytesReceived: this.#bytesReceived,
-      ...Object.fromEntries(this.#errors),
+      ...Object.fromEntries(this.#errors ?? []),
     }
   }
 
@@ -325,6 +333,7 @@ class UdpTransport implements Transport {
   /** Counts an event. Reasons other than the system's codes and our own few words are one: `Other`. */
   #count(event: string, reason = ''): void {
     const name = `${event}${reason}`
+    this.#errors ??= new Map()
     const isBounded = this.#errors.has(name) || this.#errors.size < ERROR_COUNTERS_MAX
     const counter = isBounded ? name : `${event}Other`
     this.#errors.set(counter, (this.#errors.get(counter) ?? 0) + 1)
@@ -377,23 +386,4 @@ function enlarge(set: () => void): void {
 
 async function closeAll(sockets: Iterable<Socket>): Promise<void> {
   await Promise.all(Array.from(sockets, (socket) => new Promise<void>((resolve) => socket.close(() => resolve()))))
-}
-
-function codeOf(error: unknown): string {
-  const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' && /^E[A-Z0-9]{2,24}(?:_[A-Z]+)?$/.test(code) ? code : 'Other'
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
-}
-
-function closedWhileStarting(): DhtError {
-  return new DhtError('ERR_CLOSED', 'the transport was closed while it started')
-}
-
-function asDhtError(error: unknown, { hosts, port }: UdpConfig): DhtError {
-  const where = `UDP port ${port} of ${hosts.map(({ host }) => host).join(' and ')}`
-  if (codeOf(error) === 'EADDRINUSE') return new DhtError('ERR_ADDRESS_IN_USE', `${where} is in use`, { cause: error })
-  return new DhtError('ERR_TRANSPORT', `can't listen at ${where}: ${asError(error).message}`, { cause: error })
 }
