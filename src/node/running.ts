@@ -12,7 +12,7 @@ export class Running {
     let hasEnded = false
     const ended = (): void => {
       hasEnded = true
-      this.#cancels?.delete(cancel)
+      this.#remove(cancel)
     }
     let cancel = (): void => {}
     cancel = start(ended)
@@ -61,7 +61,7 @@ export class Running {
   /** Waits for a promise; `cancel` is called if all is cancelled meanwhile. */
   during<T>(work: Promise<T>, cancel: () => void): Promise<T> {
     this.#add(cancel)
-    return work.finally(() => this.#cancels?.delete(cancel))
+    return work.finally(() => this.#remove(cancel))
   }
 
   /** Cancels all of it. */
@@ -69,6 +69,11 @@ export class Running {
     const cancels = this.#cancels
     this.#cancels = undefined
     for (const cancel of cancels ?? []) cancel()
+  }
+
+  #remove(cancel: () => void): void {
+    this.#cancels?.delete(cancel)
+    if (this.#cancels?.size === 0) this.#cancels = undefined
   }
 
   #add(cancel: () => void): void {

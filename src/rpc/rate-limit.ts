@@ -1,7 +1,5 @@
 import { RecentNumbers } from './recent-numbers.js'
 
-/** How long a host's allowance is remembered after its last request: by then it is full again. */
-const REMEMBERED_MS = 60_000
 const HOSTS_MAX = 8192
 
 /** What is kept of a host: how many requests it had left when it asked last. */
@@ -12,11 +10,13 @@ const NUMBERS = 1
 export class RateLimit {
   readonly #perSecond: number
   readonly #burst: number
-  readonly #hosts = new RecentNumbers(REMEMBERED_MS, HOSTS_MAX, NUMBERS)
+  readonly #hosts: RecentNumbers
 
   constructor(perSecond: number, burst: number) {
     this.#perSecond = perSecond
     this.#burst = burst
+    // After so long without a request an allowance is full again, as that of a host that was never heard of.
+    this.#hosts = new RecentNumbers((1000 * burst) / perSecond, HOSTS_MAX, NUMBERS)
   }
 
   /** Whether the host may ask once more now. */
