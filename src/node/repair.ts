@@ -34,7 +34,7 @@ export class Repair {
   #cancelHandOff: (() => void) | undefined
   #newcomers: Contact[] = []
   /** What was left out the last time, because somebody else had stored it. */
-  #skipped = new Set<string>()
+  #skipped: Set<string> | undefined
 
   constructor(node: NodeContext) {
     this.#node = node
@@ -79,7 +79,8 @@ export class Repair {
     const { clock, config } = this.#node
     const heardSinceMs = clock.wallNow() - config.repairIntervalMs
     const skippedBefore = this.#skipped
-    this.#skipped = new Set()
+    const skipped = new Set<string>()
+    this.#skipped = skipped
     const due = records.filter((stored) => {
       // Whoever moved away from the key leaves it to those who are near.
       if (nodesBetween(this.#node, stored.key) > 0) return false
@@ -87,8 +88,8 @@ export class Repair {
       const name = nameOf(stored)
       // Else a flooder could keep all holders from repairing, by storing with each of them alone.
       const isUndeterred = this.#node.table.countNearer(stored.key) < UNDETERRED_HOLDERS
-      if (isUndeterred && skippedBefore.has(name)) return true
-      if (isUndeterred) this.#skipped.add(name)
+      if (isUndeterred && skippedBefore?.has(name)) return true
+      if (isUndeterred) skipped.add(name)
       return false
     })
     if (due.length === 0) return

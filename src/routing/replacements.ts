@@ -1,4 +1,5 @@
 import type { Address, NodeId } from '../keyspace/index.js'
+import { AddressIndex } from './address-index.js'
 import type { Entry } from './entry.js'
 
 /**
@@ -10,7 +11,7 @@ export class Replacements {
   readonly #groupPerBucketMax: number
   /** Of each bucket, the freshest last. */
   readonly #buckets: (Entry[] | undefined)[] = []
-  readonly #byAddress = new Map<Address, Entry>()
+  readonly #byAddress = new AddressIndex()
 
   constructor(perBucketMax: number, groupPerBucketMax: number) {
     this.#perBucketMax = perBucketMax
@@ -25,7 +26,7 @@ export class Replacements {
     // A new array is as long as it has to be, while one that grows takes room for twice as many.
     while (this.#buckets.length <= entry.bucket) this.#buckets.push(undefined)
     this.#buckets[entry.bucket] = (this.#buckets[entry.bucket] ?? []).concat(entry)
-    this.#byAddress.set(entry.address, entry)
+    this.#byAddress.add(entry)
   }
 
   find(id: NodeId, bucket: number): Entry | undefined {

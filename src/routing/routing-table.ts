@@ -3,6 +3,7 @@ import KBucket from '#k-bucket'
 import type { Address, Contact, NodeId } from '../keyspace/index.js'
 import { toHex } from '../keyspace/index.js'
 import type { AddressDescription, AddressScope } from '../platform/transport.js'
+import { AddressIndex } from './address-index.js'
 import { Buckets } from './buckets.js'
 import { Diversity, groupOf } from './diversity.js'
 import type { Group, TableEntry } from './entry.js'
@@ -68,7 +69,7 @@ export class RoutingTable {
   readonly #onRemoved: ((contact: Contact) => void) | undefined
   readonly #tree: KBucket<Entry>
   /** Keeps one entry an address, and finds the entry of a datagram without a walk through the tree. */
-  readonly #byAddress = new Map<Address, Entry>()
+  readonly #byAddress = new AddressIndex()
   /** Finds the entry of an id, tells whether k-bucket would take one, and who is near to it. */
   readonly #buckets: Buckets
   readonly #diversity: Diversity
@@ -277,7 +278,7 @@ export class RoutingTable {
     this.#byAddress.delete(known.address)
     this.#diversity.add(moved)
     this.#buckets.moveToEnd(known, moved)
-    this.#byAddress.set(moved.address, moved)
+    this.#byAddress.add(moved)
     // k-bucket swaps the two, as the arbiter prefers the newer.
     this.#tree.add(moved)
     return 'updated'
@@ -285,7 +286,7 @@ export class RoutingTable {
 
   #enter(entry: Entry): void {
     this.#tree.add(entry)
-    this.#byAddress.set(entry.address, entry)
+    this.#byAddress.add(entry)
     this.#buckets.add(entry)
     this.#diversity.add(entry)
     if (log.enabled) log('added %s at %s to bucket %d', toHex(entry.id), entry.address, entry.bucket)

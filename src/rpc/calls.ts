@@ -53,10 +53,10 @@ export interface CallsConfig {
   readonly counters: RpcCounters
   readonly observer: CallObserver
   /** Our id and flags, put into each request. */
-  identity(): { id: NodeId; flags: number }
+  readonly identity: () => { id: NodeId; flags: number }
   send(to: Address, bytes: Uint8Array): void
   /** Whether an id may be claimed at an address. */
-  mayClaim(id: NodeId, address: Address): boolean
+  readonly mayClaim: (id: NodeId, address: Address) => boolean
   /** All attempts of a call together, in ms. */
   readonly requestTimeoutMs: number
   /** Bounds of the wait before the one resend, in ms. */

@@ -1,3 +1,5 @@
+import { textHash } from '../keyspace/index.js'
+
 /** No slot; so there are fewer slots than this. */
 const NONE = 0xffff
 
@@ -14,7 +16,7 @@ const NEWER = 3
 const SLOTS_MIN = 8
 
 /** By how much it grows: a little often, as there are many of these, and what is spare is spare in each. */
-const GROWTH = 1.5
+const GROWTH = 1.25
 
 /** It shrinks when only one slot in so many is taken. */
 const SHRINKS_BELOW = 1 / 4
@@ -144,8 +146,11 @@ export class RecentNumbers {
     const links = this.#links
     const stride = this.#stride
     this.#keys = new Array<string | undefined>(slots).fill(undefined)
-    this.#values = new Float64Array(slots * stride)
-    this.#links = new Uint16Array(slots * LINKS).fill(NONE)
+    const valuesBytes = slots * stride * Float64Array.BYTES_PER_ELEMENT
+    // One buffer for both: a second one would take as much as ten entries.
+    const buffer = new ArrayBuffer(valuesBytes + slots * LINKS * Uint16Array.BYTES_PER_ELEMENT)
+    this.#values = new Float64Array(buffer, 0, slots * stride)
+    this.#links = new Uint16Array(buffer, valuesBytes).fill(NONE)
     let from = this.#oldest
     this.#oldest = NONE
     this.#newest = NONE
@@ -219,11 +224,8 @@ export class RecentNumbers {
     this.#links[slot * LINKS + which] = value
   }
 
-  /** The number of a key's chain: FNV-1a, its bits mixed once more, as the low ones alone would tell little. */
+  /** The number of a key's chain. */
   #chainOf(key: string): number {
-    let hash = 0x811c9dc5
-    for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193)
-    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
-    return ((hash ^ (hash >>> 13)) >>> 0) % this.#keys.length
+    return textHash(key) % this.#keys.length
   }
 }

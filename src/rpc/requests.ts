@@ -43,9 +43,9 @@ export interface RequestsConfig {
   readonly clock: Clock
   readonly transport: Pick<Transport, 'describe' | 'encodeAddress'>
   readonly counters: RpcCounters
-  identity(): { id: NodeId; flags: number }
+  readonly identity: () => { id: NodeId; flags: number }
   send(to: Address, bytes: Uint8Array): void
-  mayClaim(id: NodeId, address: Address): boolean
+  readonly mayClaim: (id: NodeId, address: Address) => boolean
   /** A request was taken: its sender may be worth a place in the table. */
   onRequest(contact: Contact, flags: number): void
   /** Requests that one host may make in a second, and at once. */

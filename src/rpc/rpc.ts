@@ -1,6 +1,6 @@
 import debug from 'debug'
 import { DhtError } from '../errors.js'
-import type { Address, Contact, NodeId } from '../keyspace/index.js'
+import type { Address, Contact } from '../keyspace/index.js'
 import type { Clock } from '../platform/clock.js'
 import type { Transport } from '../platform/transport.js'
 import type { Codec, Method } from '../wire/index.js'
@@ -39,13 +39,12 @@ export class Rpc {
   #isMuted = false
 
   constructor(config: RpcConfig) {
-    const { codec, clock, transport, randomBytes, observer, limitedScopes } = config
+    // One by one: a function that asked the whole of it would keep it for as long as the node is there.
+    const { codec, clock, identity, mayClaim, transport, randomBytes, observer, limitedScopes } = config
     this.#codec = codec
     this.#clock = clock
     this.#transport = transport
     const { requestTimeoutMs, resendMinMs, resendMaxMs, requestsPerSecondMax, requestsBurstMax } = config
-    const identity = (): ReturnType<RpcConfig['identity']> => config.identity()
-    const mayClaim = (id: NodeId, address: Address): boolean => config.mayClaim(id, address)
     const send = (to: Address, bytes: Uint8Array): void => this.#send(to, bytes)
     const onRequest = (contact: Contact, flags: number): void => observer.onRequest(contact, flags)
     const { softTimeoutMinMs, softTimeoutMaxMs, softTimeoutFirstMs } = config
