@@ -1,5 +1,5 @@
 import type { Address, Contact, NodeId } from '../keyspace/index.js'
-import { compareDistance, sameBytes, sharedPrefixBits } from '../keyspace/index.js'
+import { IdWords, sameBytes, sharedPrefixBits, wordAt } from '../keyspace/index.js'
 
 /** What became of a candidate so far. */
 export type CandidateState =
@@ -17,17 +17,27 @@ export type CandidateState =
   | 'failed'
 
 /** A contact as one lookup knows it. */
-export interface Candidate {
+export class Candidate extends IdWords {
   readonly contact: Contact
   /** Changed by {@link Candidates.move} only, which keeps the counts. */
-  state: CandidateState
+  state: CandidateState = 'heard'
   /** 1 for what the lookup started with, else one more than that of who named it. */
   depth: number
   /** What asking it costs, see {@link Candidates.hear}: of those whose turn could come, the lowest is asked first. */
   readonly cost: number
   /** Whether it was asked for a second page of contacts. */
-  paged: boolean
+  paged = false
+
+  constructor(contact: Contact, depth: number, cost: number) {
+    super(contact.id)
+    this.contact = contact
+    this.depth = depth
+    this.cost = cost
+  }
 }
+
+/** How many bytes of an id are its first word. */
+const WORD_BYTES = 4
 
 /** What {@link Candidates.hear} returns for a contact that it did not take in. */
 export const NO_NEWS: number = Number.POSITIVE_INFINITY
@@ -40,6 +50,7 @@ export class Candidates {
   /** How many there are in each state. */
   readonly count: Record<CandidateState, number> = { heard: 0, waiting: 0, slow: 0, lost: 0, answered: 0, failed: 0 }
   readonly #target: NodeId
+  readonly #words: IdWords
   readonly #ownId: NodeId
   readonly #heardMax: number
   readonly #delayBits: (contact: Contact) => number
@@ -52,6 +63,7 @@ export class Candidates {
    */
   constructor(target: NodeId, ownId: NodeId, heardMax: number, delayBits: (contact: Contact) => number) {
     this.#target = target
+    this.#words = new IdWords(target)
     this.#ownId = ownId
     this.#heardMax = heardMax
     this.#delayBits = delayBits
@@ -62,9 +74,14 @@ export class Candidates {
     return this.#list
   }
 
-  /** The candidate with this id. */
-  find(id: NodeId): Candidate | undefined {
-    const index = this.#indexOf(id)
+  /**
+   * The candidate with this id.
+   *
+   * @param ids - bytes that hold it
+   * @param at - where it begins in them
+   */
+  find(ids: Uint8Array, at: number = 0): Candidate | undefined {
+    const index = this.#indexOf(ids, at)
     return index < 0 ? undefined : this.#list[index]
   }
 
@@ -81,7 +98,7 @@ export class Candidates {
    * @returns its index, or {@link NO_NEWS} when it was known, is to be ignored, or is too far away to be kept
    */
   hear(contact: Contact, depth: number): number {
-    const found = this.#indexOf(contact.id)
+    const found = this.#indexOf(contact.id, 0)
     if (found >= 0) {
       const known = this.#list[found] as Candidate
       if (known.state === 'heard' && depth < known.depth) known.depth = depth
@@ -90,7 +107,7 @@ export class Candidates {
     const index = ~found
     if (sameBytes(contact.id, this.#ownId) || !this.#makeRoom(contact.address, index)) return NO_NEWS
     const cost = this.#delayBits(contact) - sharedPrefixBits(this.#target, contact.id)
-    const candidate: Candidate = { contact, state: 'heard', depth, cost, paged: false }
+    const candidate = new Candidate(contact, depth, cost)
     this.#list.splice(index, 0, candidate)
     this.#byAddress.set(contact.address, candidate)
     this.count.heard++
@@ -102,7 +119,7 @@ export class Candidates {
     const rival = this.#byAddress.get(address)
     if (rival !== undefined) {
       // Many ids at one address cost it one query: the nearest's, whose turn would come first anyway.
-      const rivalIndex = this.#indexOf(rival.contact.id)
+      const rivalIndex = this.#indexOf(rival.contact.id, 0)
       if (rival.state !== 'heard' || rivalIndex < index) return false
       this.#drop(rivalIndex)
       return true
@@ -122,16 +139,39 @@ export class Candidates {
   }
 
   /** The index of an id, or the bitwise complement (which is negative) of where it would be inserted. */
-  #indexOf(id: NodeId): number {
+  #indexOf(ids: Uint8Array, at: number): number {
+    const list = this.#list
+    const words = this.#words
+    const first = (wordAt(ids, at) ^ words.w0) >>> 0
     let low = 0
-    let high = this.#list.length
+    let high = list.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      const order = compareDistance(this.#target, (this.#list[middle] as Candidate).contact.id, id)
-      if (order === 0) return middle
-      if (order < 0) low = middle + 1
-      else high = middle
+      const candidate = list[middle] as Candidate
+      const other = (candidate.w0 ^ words.w0) >>> 0
+      if (other < first) {
+        low = middle + 1
+      } else if (other > first) {
+        high = middle
+      } else {
+        // Hardly ever more than once a search: so many leading bits are shared by the id itself alone.
+        const order = this.#compareRest(candidate, ids, at)
+        if (order === 0) return middle
+        if (order < 0) low = middle + 1
+        else high = middle
+      }
     }
     return ~low
+  }
+
+  /** Orders a candidate and an id by distance, beyond the first word, in which they are equal. */
+  #compareRest(candidate: Candidate, ids: Uint8Array, at: number): number {
+    const { id } = candidate.contact
+    for (let i = WORD_BYTES; i < id.length; i++) {
+      const mine = id[i] as number
+      const theirs = ids[at + i] as number
+      if (mine !== theirs) return (mine ^ (this.#target[i] as number)) - (theirs ^ (this.#target[i] as number))
+    }
+    return 0
   }
 }

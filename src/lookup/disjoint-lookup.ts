@@ -12,6 +12,7 @@ export type AnyLookup = Pick<
   | 'slow'
   | 'lost'
   | 'failed'
+  | 'knows'
   | 'learned'
   | 'finished'
   | 'answeredCount'
@@ -89,6 +90,11 @@ export class DisjointLookup implements AnyLookup {
 
   learned(id: NodeId, contacts: readonly Contact[]): void {
     this.#pathOf.get(mapKey(id))?.learned(id, contacts)
+  }
+
+  /** Never: what one path knows is news to another, and which of them asks is not told. */
+  knows(): boolean {
+    return false
   }
 
   get finished(): boolean {

@@ -149,6 +149,19 @@ export class Lookup {
     this.#settle()
   }
 
+  /**
+   * Whether it knows an id so well that it gains nothing when it is named once more: most of the contacts of a reply
+   * are such ones, which need not be read.
+   *
+   * @param ids - bytes that hold the id
+   * @param at - where it begins in them
+   * @param depth - as how many steps from the seeds it is named
+   */
+  knows(ids: Uint8Array, at: number, depth: number): boolean {
+    const candidate = this.#candidates.find(ids, at)
+    return candidate !== undefined && (candidate.state !== 'heard' || depth >= candidate.depth)
+  }
+
   /** Whether it is about to finish: the last replies brought nothing nearer, and all of the k nearest are asked. */
   get isClosing(): boolean {
     return this.#fruitlessReplies >= this.#fruitlessRepliesMax

@@ -9,6 +9,11 @@ export interface QueryEvents {
   slow(): void
   /** The contact is overdue once more, after a resend; `answered` or `failed` follows all the same. */
   lost(): void
+  /**
+   * Whether the lookup gains nothing when the contact names the id that begins at `at`: such ones may be left out of
+   * what `answered` is told.
+   */
+  knows(ids: Uint8Array, at: number): boolean
   /** The contact answered and named these. */
   answered(contacts: readonly Contact[]): void
   /** The contact will not answer. */
@@ -149,8 +154,10 @@ export function runLookup(lookup: AnyLookup, options: RunLookupOptions): LookupR
   }
 
   /** Sends a query, and passes on what it tells for as long as that counts. */
-  function begin(contact: Contact, send: (events: QueryEvents) => () => void, on: Omit<QueryEvents, 'sent'>): void {
+  function begin(contact: Contact, send: (events: QueryEvents) => () => void, on: Omit<QueryEvents, 'sent' | 'knows'>): void {
     let open = true
+    // Of one that was asked it does not change any more.
+    const depth = lookup.hops(contact.id) + 1
     const passOn = (isLast: boolean, tell: () => void): void => {
       if (!open || outcome !== undefined) return
       if (isLast) {
@@ -166,6 +173,7 @@ export function runLookup(lookup: AnyLookup, options: RunLookupOptions): LookupR
       },
       slow: () => passOn(false, on.slow),
       lost: () => passOn(false, on.lost),
+      knows: (ids, at) => lookup.knows(ids, at, depth),
       answered: (contacts) => passOn(true, () => on.answered(contacts)),
       failed: (error) => passOn(true, () => on.failed(error)),
     }

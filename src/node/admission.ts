@@ -200,6 +200,8 @@ export class Admission implements CallObserver {
 
   /** How many of the last calls to an address went unanswered. */
   #unansweredAt(address: Address): number {
+    // Mostly nobody is silent: no reason to ask for the time.
+    if (this.#unanswered.size === 0) return 0
     return this.#unanswered.get(address, this.#config.clock.now()) ?? 0
   }
 

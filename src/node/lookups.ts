@@ -136,7 +136,7 @@ export function lookUpRecords(
         return { hops: lookup.hops(contact.id), messages, elapsedMs }
       })
       if (!isOpen) return
-      const { contacts, count } = readContacts(node, result.contacts, from)
+      const { contacts, count } = readContacts(node, result.contacts, from, queryEvents.knows)
       if (result.leftOut === 0) return queryEvents.answered(contacts)
       // Records took the room of contacts.
       cancel = askMoreNodes(node, contact, key, count, contacts, queryEvents)
@@ -240,13 +240,18 @@ export function askMoreNodes(
   return askNodes(node, contact, target, skip, events, (_error, more) => events.answered([...known, ...more]))
 }
 
-/** The contacts of a reply that are worth asking, and how many it named. */
+/**
+ * The contacts of a reply that are worth asking, and how many it named.
+ *
+ * @param isKnown - which to leave out: see {@link QueryEvents.knows}
+ */
 export function readContacts(
   { config, isSilent, packer, transport }: NodeContext,
   packed: Uint8Array,
   from: Contact,
+  isKnown?: QueryEvents['knows'],
 ): { contacts: Contact[]; count: number } {
-  const { contacts, count } = packer.unpack(packed, TAKE_PER_REPLY * config.k)
+  const { contacts, count } = packer.unpack(packed, TAKE_PER_REPLY * config.k, isKnown)
   const reachable = worthAsking(transport, contacts, from.address)
   return { contacts: reachable.filter(({ address }) => !isSilent(address)), count }
 }
@@ -263,7 +268,7 @@ function askNodes(
   contact: Contact,
   target: NodeId,
   skip: number,
-  { sent, slow, lost }: Pick<QueryEvents, 'sent' | 'slow' | 'lost'>,
+  { sent, slow, lost, knows }: Pick<QueryEvents, 'sent' | 'slow' | 'lost' | 'knows'>,
   done: (error: unknown, contacts: Contact[]) => void,
 ): () => void {
   return node.rpc.call(
@@ -276,7 +281,7 @@ function askNodes(
       lost,
       done(error, result, from) {
         if (error || !result) return done(error, [])
-        done(undefined, readContacts(node, result.contacts, from).contacts)
+        done(undefined, readContacts(node, result.contacts, from, knows).contacts)
       },
     },
   )

@@ -67,7 +67,7 @@ export function queryNodes(
           events.found({ from, payload: result.payload })
           if (!isOpen) return
           if (!result.contacts) return askMore(0, [])
-          const { contacts, count } = readContacts(node, result.contacts, from)
+          const { contacts, count } = readContacts(node, result.contacts, from, queryEvents.knows)
           if (result.leftOut === 0) queryEvents.answered(contacts)
           else askMore(count, contacts)
         },

@@ -20,8 +20,14 @@ export interface ContactPacker {
   /**
    * Reads at most `countMax` contacts. One with an address that the transport can't use is skipped, though it
    * counts; from an address of unknown length on, nothing can be read.
+   *
+   * @param isKnown - leaves out the contacts whose id, which begins at `at`, it knows, though they count too
    */
-  unpack(bytes: Uint8Array, countMax: number): { contacts: Contact[]; count: number }
+  unpack(
+    bytes: Uint8Array,
+    countMax: number,
+    isKnown?: (bytes: Uint8Array, at: number) => boolean,
+  ): { contacts: Contact[]; count: number }
 }
 
 /** How many bytes the encoded address at `at` takes, kind byte included; undefined where that can't be known. */
@@ -57,7 +63,7 @@ export function createContactPacker(transport: Pick<Transport, 'encodeAddress' |
       return { bytes, count: addresses.length }
     },
 
-    unpack(bytes, countMax) {
+    unpack(bytes, countMax, isKnown) {
       const contacts: Contact[] = []
       let count = 0
       let at = 0
@@ -65,13 +71,17 @@ export function createContactPacker(transport: Pick<Transport, 'encodeAddress' |
         const length = addressBytesAt(bytes, at + ID_BYTES)
         if (length === undefined || at + ID_BYTES + length > bytes.length) break
         const end = at + ID_BYTES + length
+        count++
+        if (isKnown?.(bytes, at)) {
+          at = end
+          continue
+        }
         try {
           const address = transport.decodeAddress(bytes.subarray(at + ID_BYTES, end))
           contacts.push({ id: bytes.slice(at, at + ID_BYTES), address })
         } catch {
           // The sender knows kinds of address that we can't send to; the others of its contacts still count.
         }
-        count++
         at = end
       }
       return { contacts, count }
