@@ -78,6 +78,7 @@ export function assemble(config: DhtConfig, owner: Owner): Parts {
     ownId: id,
     now: () => clock.now(),
     describe: (address) => transport.describe(address),
+    encodeAddress: (address) => transport.encodeAddress(address),
     onAdded(contact) {
       owner.contactAdded(contact)
       repair.onAdded(contact)

@@ -1,4 +1,5 @@
 export type { Address, Contact } from './contact.js'
+export { ContactWords, IPV4_CONTACT_BYTES } from './contact-words.js'
 export { compareDistance, distance, sharedPrefixBits } from './distance.js'
 export { hash, hash512, keyedHash, keyOf } from './hash.js'
 export { IdWords, wordAt } from './id-words.js'

@@ -154,7 +154,11 @@ export function runLookup(lookup: AnyLookup, options: RunLookupOptions): LookupR
   }
 
   /** Sends a query, and passes on what it tells for as long as that counts. */
-  function begin(contact: Contact, send: (events: QueryEvents) => () => void, on: Omit<QueryEvents, 'sent' | 'knows'>): void {
+  function begin(
+    contact: Contact,
+    send: (events: QueryEvents) => () => void,
+    on: Omit<QueryEvents, 'sent' | 'knows'>,
+  ): void {
     let open = true
     // Of one that was asked it does not change any more.
     const depth = lookup.hops(contact.id) + 1

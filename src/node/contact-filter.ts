@@ -1,5 +1,6 @@
 import type { Address, Contact } from '../keyspace/index.js'
 import type { AddressScope, Transport } from '../platform/transport.js'
+import type { RoutingTable, TableEntry } from '../routing/index.js'
 import type { IncomingRequest } from '../rpc/index.js'
 import { ADDRESS_KIND_IPV4, ADDRESS_KIND_IPV6, Flag } from '../wire/index.js'
 
@@ -25,6 +26,22 @@ export function usableBy(transport: Transport, { from, flags }: IncomingRequest)
     if (kind === ADDRESS_KIND_IPV4) return (flags & Flag.ipv4) !== 0
     if (kind === ADDRESS_KIND_IPV6) return (flags & Flag.ipv6) !== 0
     return true
+  }
+}
+
+/** As {@link usableBy}, for the entries of a table, which know most of it by themselves. */
+export function usableEntriesFor(
+  transport: Transport,
+  table: RoutingTable,
+  request: IncomingRequest,
+): (entry: TableEntry) => boolean {
+  const isUsable = usableBy(transport, request)
+  const speaksIpv4 = (request.flags & Flag.ipv4) !== 0
+  const least = REACH[transport.describe(request.from.address).scope]
+  const asker = table.at(request.from.address)
+  return (entry) => {
+    if (!entry.isIpv4) return isUsable(entry)
+    return speaksIpv4 && entry !== asker && REACH[entry.scope] >= least
   }
 }
 

@@ -2,7 +2,7 @@ import type { NodeId } from '../keyspace/index.js'
 import type { TableEntry } from '../routing/index.js'
 import type { IncomingRequest, Reply } from '../rpc/index.js'
 import type { FindNodeParams, FindNodeResult } from '../wire/index.js'
-import { usableBy } from './contact-filter.js'
+import { usableEntriesFor } from './contact-filter.js'
 import type { NodeContext } from './node-context.js'
 
 /** What a FIND_NODE result holds beside the packed contacts, in bytes. */
@@ -25,7 +25,7 @@ export function findNode(
  */
 export function nearestFor(node: NodeContext, target: NodeId, skip: number, request: IncomingRequest): TableEntry[] {
   const { clock, config, table } = node
-  const usable = usableBy(node.transport, request)
+  const usable = usableEntriesFor(node.transport, table, request)
   const found = table.nearest(target, config.k + skip, (entry) => entry.failures === 0 && usable(entry)).slice(skip)
   const seenSinceMs = clock.now() - config.verifiedWithinMs
   let stalest: TableEntry | undefined

@@ -23,6 +23,8 @@ export interface RoutingTableOptions {
   readonly now: () => number
   /** What the transport knows about an address. */
   readonly describe: (address: Address) => AddressDescription
+  /** An address as bytes. Without it the entries do not keep what replies need of these. */
+  readonly encodeAddress?: (address: Address) => Uint8Array
   /** How many calls in a row must fail before an entry leaves; a call has then been resent already. At least 1. */
   readonly failuresMax: number
   /** How many contacts wait beside each bucket; 0 for none. */
@@ -37,6 +39,12 @@ export interface RoutingTableOptions {
   readonly onAdded?: (contact: Contact) => void
   /** Called after a contact left, before a replacement of it enters. */
   readonly onRemoved?: (contact: Contact) => void
+}
+
+const NO_BYTES = new Uint8Array(0)
+
+function notEncoded(): Uint8Array {
+  return NO_BYTES
 }
 
 /** What k-bucket keeps of two entries of one id. */
@@ -65,6 +73,7 @@ export class RoutingTable {
   readonly #limitedScopes: readonly AddressScope[]
   readonly #now: () => number
   readonly #describe: (address: Address) => AddressDescription
+  readonly #encodeAddress: (address: Address) => Uint8Array
   readonly #onAdded: ((contact: Contact) => void) | undefined
   readonly #onRemoved: ((contact: Contact) => void) | undefined
   readonly #tree: KBucket<Entry>
@@ -84,6 +93,7 @@ export class RoutingTable {
     this.#limitedScopes = options.limitedScopes
     this.#now = options.now
     this.#describe = options.describe
+    this.#encodeAddress = options.encodeAddress ?? notEncoded
     this.#onAdded = options.onAdded
     this.#onRemoved = options.onRemoved
     this.#buckets = new Buckets(ownId)
@@ -157,6 +167,11 @@ export class RoutingTable {
     return this.#buckets.find(id)
   }
 
+  /** The entry at an address. */
+  at(address: Address): TableEntry | undefined {
+    return this.#byAddress.get(address)
+  }
+
   /**
    * Whether {@link RoutingTable.answered} would add the contact: it is not in yet and not ourselves, its bucket
    * has a free place and the limits by network allow it. Changes nothing.
@@ -167,7 +182,7 @@ export class RoutingTable {
     const leaving = this.#byAddress.get(contact.address)
     const entries = this.#buckets.in(bucket)
     const count = entries.length - (leaving?.bucket === bucket ? 1 : 0)
-    return count < this.#k && this.#diversity.allows(this.#groupOf(contact.address), entries, leaving)
+    return count < this.#k && this.#diversity.allows(this.#groupOf(this.#describe(contact.address)), entries, leaving)
   }
 
   /** Which bucket an id belongs to: how many leading bits it shares with ours. */
@@ -336,11 +351,13 @@ export class RoutingTable {
 
   /** An entry that has just answered. */
   #newEntry(contact: Contact, bucket: number): Entry {
-    return new Entry(contact, bucket, this.#groupOf(contact.address), this.#now())
+    const { address } = contact
+    const described = this.#describe(address)
+    const group = this.#groupOf(described)
+    return new Entry(contact, bucket, group, this.#now(), this.#encodeAddress(address), described.scope)
   }
 
-  #groupOf(address: Address): Group | undefined {
-    const { group, scope } = this.#describe(address)
+  #groupOf({ group, scope }: AddressDescription): Group | undefined {
     return this.#limitedScopes.includes(scope) ? groupOf(group) : undefined
   }
 }

@@ -1,5 +1,5 @@
 import type { Contact } from '../keyspace/index.js'
-import { ID_BYTES } from '../keyspace/index.js'
+import { ContactWords, ID_BYTES, IPV4_CONTACT_BYTES } from '../keyspace/index.js'
 import type { Transport } from '../platform/transport.js'
 import { ADDRESS_BYTES_MAX } from './limits.js'
 import { Flag } from './message.js'
@@ -41,25 +41,39 @@ function addressBytesAt(bytes: Uint8Array, at: number): number | undefined {
   return following + 2
 }
 
+/** Whether a contact has its bytes at hand, as those of the routing table do. */
+function isWritten(contact: Contact): contact is Contact & ContactWords {
+  return contact instanceof ContactWords && contact.isIpv4
+}
+
 /** A packer for the addresses of one transport. */
 export function createContactPacker(transport: Pick<Transport, 'encodeAddress' | 'decodeAddress'>): ContactPacker {
   return {
     pack(contacts, roomBytes) {
-      const addresses: Uint8Array[] = []
+      // Of a contact that writes itself there is none.
+      const addresses: (Uint8Array | undefined)[] = []
       let length = 0
       for (const contact of contacts) {
-        const address = transport.encodeAddress(contact.address)
-        if (length + ID_BYTES + address.length > roomBytes) break
-        length += ID_BYTES + address.length
+        const address = isWritten(contact) ? undefined : transport.encodeAddress(contact.address)
+        const bytes = address === undefined ? IPV4_CONTACT_BYTES : ID_BYTES + address.length
+        if (length + bytes > roomBytes) break
+        length += bytes
         addresses.push(address)
       }
       const bytes = new Uint8Array(length)
       let at = 0
-      addresses.forEach((address, i) => {
-        bytes.set((contacts[i] as Contact).id, at)
-        bytes.set(address, at + ID_BYTES)
-        at += ID_BYTES + address.length
-      })
+      for (let i = 0; i < addresses.length; i++) {
+        const contact = contacts[i] as Contact
+        const address = addresses[i]
+        if (address !== undefined) {
+          bytes.set(contact.id, at)
+          bytes.set(address, at + ID_BYTES)
+          at += ID_BYTES + address.length
+        } else if (isWritten(contact)) {
+          contact.writeTo(bytes, at)
+          at += IPV4_CONTACT_BYTES
+        }
+      }
       return { bytes, count: addresses.length }
     },
 

@@ -113,7 +113,7 @@ const command = fc.oneof(
 const commands = fc.array(command, { maxLength: 120, size: 'max' })
 type Command = typeof command extends fc.Arbitrary<infer T> ? T : never
 
-function plain(entries: readonly TableEntry[]): string[] {
+function plain(entries: readonly Known[]): string[] {
   return entries.map((entry) => [toHex(entry.id), entry.address, entry.lastSeenMs, entry.failures].join(' ')).sort()
 }
 

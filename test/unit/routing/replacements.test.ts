@@ -4,7 +4,7 @@ import { Replacements } from '../../../src/routing/replacements.js'
 import { idAt } from './table-fixture.js'
 
 function entry(n: number, group: string | undefined, bucket = 0): Entry {
-  return new Entry({ id: idAt(bucket, n), address: `${bucket}/${n}` }, bucket, group, 0)
+  return new Entry({ id: idAt(bucket, n), address: `${bucket}/${n}` }, bucket, group, 0, new Uint8Array(0), 'public')
 }
 
 function takeAll(replacements: Replacements, bucket: number): Entry[] {
