@@ -13,15 +13,8 @@ import { PROTOCOL_VERSION, TYPE_ERROR, TYPE_REQUEST, TYPE_RESPONSE } from './mes
 import { endOfPlain, isPlain } from './plain.js'
 import { readArray, readBytes, readId, readInteger } from './shape.js'
 import { takeBytes } from './slab.js'
-import {
-  EMPTY_BODY,
-  headerBytes,
-  isPadding,
-  paddingBytes,
-  readHeader,
-  writeHeader,
-  writePadding,
-} from './usual-form.js'
+import { bodyBytes, bodyEnd, readBody, writeBody } from './usual-body.js'
+import { headerBytes, isPadding, paddingBytes, readHeader, writeHeader, writePadding } from './usual-form.js'
 
 /** Messages to bytes and back, for one network. */
 export interface Codec {
@@ -63,11 +56,14 @@ function encode(network: Uint8Array, message: Message, padToBytes: number): Uint
   const length = message.type === 'error' ? undefined : headerBytes(message)
   if (message.type === 'error' || length === undefined) return encodeWhole(network, message, padToBytes)
   const elements = message.type === 'request' ? message.params : message.result
-  const body = elements.length === 0 ? EMPTY_BODY : packr.pack(elements)
-  const plainBytes = length + body.length
+  const usualBytes = bodyBytes(elements)
+  const body = usualBytes < 0 ? packr.pack(elements) : undefined
+  const plainBytes = length + (body?.length ?? usualBytes)
   const { inside, altogether } = paddingBytes(plainBytes, padToBytes)
   const bytes = takeBytes(plainBytes + altogether)
-  bytes.set(body, writeHeader(bytes, network, message))
+  const bodyAt = writeHeader(bytes, network, message)
+  if (body === undefined) writeBody(bytes, bodyAt, elements)
+  else bytes.set(body, bodyAt)
   if (altogether > 0) writePadding(bytes, plainBytes, inside)
   return bytes
 }
@@ -107,9 +103,10 @@ function decodeUsual(network: Uint8Array, datagram: Uint8Array): Message | undef
   const form = readHeader(datagram, network)
   if (form === undefined) return undefined
   const { bodyAt, flags, isPadded, method, observed, sender, tid } = form
-  const bodyEnd = endOfPlain(datagram, bodyAt)
-  if (isPadded ? bodyEnd < 0 || !isPadding(datagram, bodyEnd) : bodyEnd !== datagram.length) return undefined
-  const body = datagram[bodyAt] === EMPTY_BODY[0] ? [] : unpackArray(datagram.subarray(bodyAt, bodyEnd))
+  const usualBody = readBody(datagram, bodyAt)
+  const end = usualBody ? bodyEnd() : endOfPlain(datagram, bodyAt)
+  if (isPadded ? end < 0 || !isPadding(datagram, end) : end !== datagram.length) return undefined
+  const body = usualBody ?? unpackArray(datagram.subarray(bodyAt, end))
   if (body === undefined) return undefined
   if (observed) return { type: 'response', tid, flags, sender, observed, result: body }
   return { type: 'request', tid, flags, sender, method, params: body }

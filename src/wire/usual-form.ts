@@ -21,9 +21,6 @@ const ELEMENTS_PADDED = 9
 /** Key of the map `ext` that holds padding. */
 const EXT_PADDING = 0
 
-/** Parameters or a result without elements. */
-export const EMPTY_BODY: Uint8Array = Uint8Array.of(ARRAY)
-
 type Usual = RequestMessage | ResponseMessage
 
 /** A header that was read, and where what follows it stands. */
