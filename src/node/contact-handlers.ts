@@ -26,7 +26,8 @@ export function findNode(
 export function nearestFor(node: NodeContext, target: NodeId, skip: number, request: IncomingRequest): TableEntry[] {
   const { clock, config, table } = node
   const usable = usableEntriesFor(node.transport, table, request)
-  const found = table.nearest(target, config.k + skip, (entry) => entry.failures === 0 && usable(entry)).slice(skip)
+  const nearest = table.nearest(target, config.k + skip, (entry) => entry.failures === 0 && usable(entry))
+  const found = skip === 0 ? nearest : nearest.slice(skip)
   const seenSinceMs = clock.now() - config.verifiedWithinMs
   let stalest: TableEntry | undefined
   for (const entry of found) {

@@ -252,6 +252,7 @@ export function readContacts(
   isKnown?: QueryEvents['knows'],
 ): { contacts: Contact[]; count: number } {
   const { contacts, count } = packer.unpack(packed, TAKE_PER_REPLY * config.k, isKnown)
+  if (contacts.length === 0) return { contacts, count }
   const reachable = worthAsking(transport, contacts, from.address)
   return { contacts: reachable.filter(({ address }) => !isSilent(address)), count }
 }

@@ -29,6 +29,14 @@ export class Replacements {
     this.#byAddress.add(entry)
   }
 
+  /** Takes note that one that waits has answered again: it is the freshest of its bucket now. */
+  refresh(entry: Entry): void {
+    const waiting = this.#buckets[entry.bucket] as Entry[]
+    const at = waiting.indexOf(entry)
+    waiting.copyWithin(at, at + 1)
+    waiting[waiting.length - 1] = entry
+  }
+
   find(id: NodeId, bucket: number): Entry | undefined {
     return this.#buckets[bucket]?.find((entry) => entry.isOf(id))
   }

@@ -269,6 +269,11 @@ export class RoutingTable {
   #admit(contact: Contact): 'added' | 'waiting' | 'refused' {
     const bucket = this.bucketIndex(contact.id)
     const waiting = this.#replacements.find(contact.id, bucket)
+    if (waiting?.address === contact.address && this.#goesOnWaiting(waiting)) {
+      waiting.seen(this.#now())
+      this.#replacements.refresh(waiting)
+      return 'waiting'
+    }
     if (waiting !== undefined) this.#replacements.delete(waiting)
     this.#evictWaitingAt(contact.address)
     if (bucket === this.#buckets.length) return 'refused'
@@ -282,6 +287,11 @@ export class RoutingTable {
     // Paper 4.1: nobody is evicted for a newcomer, who waits until somebody leaves.
     this.#replacements.add(entry)
     return this.#replacements.at(entry.address) === entry ? 'waiting' : 'refused'
+  }
+
+  /** Whether there is still no place for one that waits, though it might have one. */
+  #goesOnWaiting({ bucket, group }: Entry): boolean {
+    return this.#buckets.count(bucket) >= this.#k && this.#diversity.allows(group, this.#buckets.in(bucket))
   }
 
   /** Gives an entry another address, which nobody in the table has. */

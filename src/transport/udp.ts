@@ -87,6 +87,7 @@ class UdpTransport implements Transport {
   /** None while there was none. */
   #errors: Map<string, number> | undefined
   #lookups: Set<AbortController> | undefined
+  #latest: ParsedAddress | undefined
   #state: 'idle' | 'starting' | 'open' | 'closed' = 'idle'
   #sockets = new Map<IpKind, Socket>()
   #starting: Promise<Address> | undefined
@@ -191,7 +192,7 @@ class UdpTransport implements Transport {
     if (this.#state !== 'open') return
     this.#datagramsReceived++
     this.#bytesReceived += bytes.length
-    const sender = ADDRESSES.read(kind === 4 ? `${from.address}:${from.port}` : `[${from.address}]:${from.port}`)
+    const sender = this.#parse(kind === 4 ? `${from.address}:${from.port}` : `[${from.address}]:${from.port}`)
     if (!sender?.isUnicast) {
       this.#count('receivedUnanswerable')
       return
@@ -206,7 +207,7 @@ class UdpTransport implements Transport {
   }
 
   send(to: Address, bytes: Uint8Array): void {
-    const target = ADDRESSES.read(to)
+    const target = this.#parse(to)
     const socket = target && this.#sockets.get(target.endpoint.kind)
     if (this.#state !== 'open') this.#count('sendError', 'NotOpen')
     else if (!target?.isUnicast) this.#count('sendError', 'Address')
@@ -325,9 +326,15 @@ class UdpTransport implements Transport {
   }
 
   #read(address: Address): ParsedAddress {
-    const parsed = ADDRESSES.read(address)
+    const parsed = this.#parse(address)
     if (parsed === undefined) throw new TypeError(`'${address}' is no address of UDP`)
     return parsed
+  }
+
+  #parse(address: Address): ParsedAddress | undefined {
+    // What comes in and what answers it are about one address.
+    if (address !== this.#latest?.address) this.#latest = ADDRESSES.read(address)
+    return this.#latest
   }
 
   /** Counts an event. Reasons other than the system's codes and our own few words are one: `Other`. */
