@@ -168,7 +168,16 @@ function tablesOf(measured) {
       ? [
           {
             title: `Forming: ${title}`,
-            columns: ['system', 's', 'messages a join', 'the same until at rest', 'bytes a join', 'RSS KB', 'heap KB', 'idle messages a node, s'],
+            columns: [
+              'system',
+              's',
+              'messages a join',
+              'the same until at rest',
+              'bytes a join',
+              'RSS KB',
+              'heap KB',
+              'idle messages a node, s',
+            ],
             rows: forming,
           },
         ]

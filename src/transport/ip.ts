@@ -122,20 +122,6 @@ export function decodeEndpoint(bytes: Uint8Array): Endpoint | undefined {
 }
 
 /**
- * The text of an IPv4 address that {@link encodeEndpoint} wrote, where one host can be sent to at it: what a node
- * reads most of all, without an array on the way.
- *
- * @returns undefined for anything else
- */
-export function readIpv4(bytes: Uint8Array): string | undefined {
-  if (bytes[0] !== 4 || bytes.length !== ENCODED_BYTES[4]) return undefined
-  const first = bytes[1] as number
-  const port = ((bytes[5] as number) << 8) | (bytes[6] as number)
-  if (first === 0 || first >= 224 || port === 0) return undefined
-  return `${first}.${bytes[2]}.${bytes[3]}.${bytes[4]}:${port}`
-}
-
-/**
  * Reads a place that a user named: an address, or a host name and a port.
  *
  * @throws TypeError when it is neither, or an address that names no single host

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import { AddressIndex } from '../../../src/routing/address-index.js'
 import { Entry } from '../../../src/routing/entry.js'
 
-const entryAt = (address: string) => new Entry({ id: new Uint8Array(32), address }, 0, undefined, 0)
+const ENCODED = Uint8Array.of(4, 203, 0, 113, 7, 0, 1)
+const entryAt = (address: string) => new Entry({ id: new Uint8Array(32), address }, 0, undefined, 0, ENCODED, 'public')
 
 test('it finds what a Map would, whatever comes and goes', () => {
   const step = fc.record({ adds: fc.boolean(), port: fc.integer({ min: 1, max: 60 }) })
