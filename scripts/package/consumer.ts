@@ -9,6 +9,8 @@ import type {
   LocatedPeer,
   PublishOptions,
   PublishResult,
+  PutOptions,
+  QueryReply,
   RecordKind,
   ResolveResult,
   StoreContext,
@@ -42,6 +44,16 @@ export async function publish(
   const next: bigint = seq + 1n
   await dht.publish(keys, value, { seq: next, salt: keyOf('salt'), lifetimeMs: 60_000, republish: false })
   return dht.resolve(keys.publicKey, { salt: keyOf('salt') })
+}
+
+export async function query(dht: Dht, options: PutOptions): Promise<QueryReply[]> {
+  const { key } = await dht.put(keyOf('value'), { ...options, acknowledgements: 3 })
+  dht.handle('load', (payload, { from, target }) =>
+    target === undefined ? undefined : payload.subarray(from.id.length),
+  )
+  const replies: QueryReply[] = []
+  for await (const reply of dht.query(key, 'load', new Uint8Array(8), options)) replies.push(reply)
+  return replies.filter(({ from, payload }) => from.address.length + payload.length > 0)
 }
 
 export async function announce(dht: Dht, options: AnnounceOptions, signal: AbortSignal): Promise<LocatedPeer[]> {

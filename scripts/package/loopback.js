@@ -1,4 +1,4 @@
-// Three nodes on loopback UDP store, find, publish, resolve, announce and locate. Ends by itself only if nothing keeps the
+// Three nodes on loopback UDP store, find, publish, resolve, announce, locate and query. Ends by itself only if nothing keeps the
 // process alive.
 import assert from 'node:assert/strict'
 import { createDht, generateKeyPair, keyOf, sign, toHex, verify } from 'xorbit'
@@ -24,16 +24,27 @@ const notes = {
 const nodes = []
 for (let i = 0; i < 3; i++) {
   const bootstrap = nodes.slice(0, 1).map(({ address }) => address)
-  const dht = createDht({ transport: udp({ port: 0, host: '127.0.0.1' }), bootstrap, records: [notes] })
+  const dht = createDht({
+    transport: udp({ port: 0, host: '127.0.0.1' }),
+    bootstrap,
+    records: [notes],
+    disjointPaths: i + 1,
+  })
   await dht.start()
   nodes.push(dht)
 }
 const [first, second, third] = nodes
 
 const value = encode('over loopback')
-const { key, storedAt } = await second.put(value)
-assert.ok(storedAt.length > 0)
-assert.deepEqual((await first.get(key))?.value, value)
+const { key, storedAt } = await second.put(value, { acknowledgements: 20 })
+assert.equal(storedAt.length, 2)
+const [one, other] = await Promise.all([first.get(key), first.get(key)])
+assert.deepEqual([one?.value, other?.value], [value, value])
+
+for (const [i, dht] of nodes.entries()) dht.handle('number', (payload) => Uint8Array.of(i, ...payload))
+const numbers = []
+for await (const { payload } of first.query(key, 'number', encode('!'))) numbers.push(payload.join())
+assert.deepEqual(numbers.sort(), ['1,33', '2,33'])
 
 const keys = generateKeyPair()
 const { seq } = await second.publish(keys, value)
