@@ -67,7 +67,7 @@ export async function measure(theCase, amounts, progress) {
 
   /** @type {{ key: Uint8Array, value: Uint8Array, putter: number }[]} */
   const stored = []
-  const deadNodes = Math.round(theCase.deadShare * theCase.nodes)
+  const deadNodes = Math.min(Math.round(theCase.deadShare * theCase.nodes), theCase.nodes - BOOTSTRAP_NODES)
   if (deadNodes > 0) {
     progress('storing what is got after the deaths', 0.2)
     await together(amounts.gets, amounts.partSeconds, async () => {
@@ -88,6 +88,33 @@ export async function measure(theCase, amounts, progress) {
   const idle = await share(meter, () => sleep(1000 * amounts.idleSeconds))
   /** @param {number} count @param {() => Promise<unknown>} action */
   const inTurn = (count, action) => oneByOne(count, amounts.partSeconds, meter, idle, action)
+
+  /** A living node that neither put a value nor holds it, if there is any. @param {Uint8Array} key @param {number} putter */
+  const getterOf = async (key, putter) => {
+    const first = some()
+    for (let i = 0; i < theCase.nodes; i++) {
+      const index = (first + i) % theCase.nodes
+      if (!dead.has(index) && index !== putter && !(await network.holds(index, key))) return index
+    }
+    return undefined
+  }
+  const getStored = async () => {
+    progress('gets', 0.75)
+    const wanted = []
+    for (const { key, value, putter } of stored.slice(0, amounts.gets)) {
+      const getter = await getterOf(key, putter)
+      if (getter !== undefined) wanted.push({ key, value, getter })
+    }
+    return inTurn(wanted.length, async () => {
+      const { key, value, getter } = /** @type {{ key: Uint8Array, value: Uint8Array, getter: number }} */ (
+        wanted.shift()
+      )
+      const found = await network.get(getter, key)
+      if (found === undefined || Buffer.compare(found, value) !== 0) throw new Error('the value was not found')
+    })
+  }
+  // Among the dead first of all, as every request after it lets a table heal.
+  const getAmongTheDead = deadNodes === 0 ? undefined : await getStored()
 
   /** @type {{ asker: number, target: Uint8Array, found: Uint8Array[] }[]} */
   const lookedUp = []
@@ -113,20 +140,7 @@ export async function measure(theCase, amounts, progress) {
     if (deadNodes === 0) stored.push({ key, value, putter })
   })
 
-  progress('gets', 0.75)
-  const wanted = []
-  for (const { key, value, putter } of stored.slice(0, amounts.gets)) {
-    let getter = living()
-    while (getter === putter || (await network.holds(getter, key))) getter = living()
-    wanted.push({ key, value, getter })
-  }
-  const get = await inTurn(wanted.length, async () => {
-    const { key, value, getter } = /** @type {{ key: Uint8Array, value: Uint8Array, getter: number }} */ (
-      wanted.shift()
-    )
-    const found = await network.get(getter, key)
-    if (found === undefined || Buffer.compare(found, value) !== 0) throw new Error('the value was not found')
-  })
+  const get = getAmongTheDead ?? (await getStored())
 
   progress('looking who was to be found', 0.95)
   const ids = Array.from({ length: theCase.nodes }, (_, index) => index)
@@ -140,7 +154,7 @@ export async function measure(theCase, amounts, progress) {
   return {
     forming,
     idleMessagesPerSecond: round(1000 * idle.messagesPerMs),
-    recall: round(recall / lookedUp.length),
+    recall: Number((recall / lookedUp.length).toFixed(6)),
     lookup,
     together: many,
     put: { ...put, acknowledgements: round(acknowledgements / put.count) },

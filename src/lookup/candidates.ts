@@ -15,6 +15,8 @@ export type CandidateState =
   | 'answered'
   /** It will not answer; it stays known, so that nobody makes us ask it again. */
   | 'failed'
+  /** Another lookup beside this one asks it. */
+  | 'taken'
 
 /** A contact as one lookup knows it. */
 export class Candidate extends IdWords {
@@ -48,7 +50,15 @@ export const NO_NEWS: number = Number.POSITIVE_INFINITY
  */
 export class Candidates {
   /** How many there are in each state. */
-  readonly count: Record<CandidateState, number> = { heard: 0, waiting: 0, slow: 0, lost: 0, answered: 0, failed: 0 }
+  readonly count: Record<CandidateState, number> = {
+    heard: 0,
+    waiting: 0,
+    slow: 0,
+    lost: 0,
+    answered: 0,
+    failed: 0,
+    taken: 0,
+  }
   readonly #target: NodeId
   readonly #words: IdWords
   readonly #ownId: NodeId
@@ -90,6 +100,11 @@ export class Candidates {
     this.count[candidate.state]--
     this.count[state]++
     candidate.state = state
+  }
+
+  /** Forgets that an address was asked, as another node than the named one lives there. */
+  free(address: Address): void {
+    this.#byAddress.delete(address)
   }
 
   /**

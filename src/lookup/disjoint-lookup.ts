@@ -12,6 +12,7 @@ export type AnyLookup = Pick<
   | 'slow'
   | 'lost'
   | 'failed'
+  | 'misnamed'
   | 'knows'
   | 'learned'
   | 'finished'
@@ -88,6 +89,11 @@ export class DisjointLookup implements AnyLookup {
     this.#pathOf.get(mapKey(id))?.failed(id)
   }
 
+  misnamed(id: NodeId, actual: Contact): void {
+    this.#addresses.delete(actual.address)
+    this.#pathOf.get(mapKey(id))?.misnamed(id, actual)
+  }
+
   learned(id: NodeId, contacts: readonly Contact[]): void {
     this.#pathOf.get(mapKey(id))?.learned(id, contacts)
   }
@@ -110,8 +116,12 @@ export class DisjointLookup implements AnyLookup {
   }
 
   settled(): Contact[] {
-    const isSettling = this.#paths.every(({ finished, isClosing }) => finished || isClosing)
-    return isSettling ? this.#merged((path) => path.settled()) : []
+    if (!this.#paths.every(({ finished, isClosing }) => finished || isClosing)) return []
+    // Who has not answered yet on one of the paths holds a place all the same.
+    const alive = this.#paths.flatMap((path) => path.nearestAlive())
+    const answered = new Set(alive.flatMap(({ state, contact }) => (state === 'answered' ? [mapKey(contact.id)] : [])))
+    const nearestAlive = this.#merged((path) => path.nearestAlive().map(({ contact }) => contact))
+    return nearestAlive.filter(({ id }) => answered.has(mapKey(id)))
   }
 
   /** As {@link Lookup.conclusive}, over what all paths heard of. */

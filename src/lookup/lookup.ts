@@ -129,7 +129,7 @@ export class Lookup {
     let silent = 0
     let source: Candidate | undefined
     for (const candidate of this.#candidates.nearestFirst) {
-      if (!isAlive(candidate)) silent++
+      if (candidate.state === 'slow' || candidate.state === 'lost' || candidate.state === 'failed') silent++
       else if (source === undefined && candidate.state === 'answered' && !candidate.paged) source = candidate
       if (isAlive(candidate) && --places === 0) break
     }
@@ -207,6 +207,20 @@ export class Lookup {
     if (!this.#finished) this.#settle()
   }
 
+  /**
+   * Another node answered at a contact's address than the one that was named there: that one will not answer. The
+   * other one lives, and may be one of the nearest; somebody who names invented ids at its address is not to hide it.
+   */
+  misnamed(id: NodeId, actual: Contact): void {
+    const candidate = this.#expected(id)
+    if (candidate === undefined) return
+    this.#candidates.move(candidate, 'failed')
+    if (this.#finished) return
+    this.#candidates.free(candidate.contact.address)
+    this.#learn([actual], 1, candidate.depth)
+    this.#settle()
+  }
+
   /** Whether nobody is to be asked any more. Once true, it stays so. */
   get finished(): boolean {
     return this.#finished
@@ -244,13 +258,18 @@ export class Lookup {
    */
   settled(): Contact[] {
     if (!this.isClosing && !this.#finished) return []
-    const found: Contact[] = []
-    let places = this.#k
+    return this.nearestAlive()
+      .filter(({ state }) => state === 'answered')
+      .map(({ contact }) => contact)
+  }
+
+  /** The k nearest that are alive, as far as is known, or fewer where fewer are. */
+  nearestAlive(): Candidate[] {
+    const alive: Candidate[] = []
     for (const candidate of this.#candidates.nearestFirst) {
-      if (candidate.state === 'answered') found.push(candidate.contact)
-      if (isAlive(candidate) && --places === 0) break
+      if (isAlive(candidate) && alive.push(candidate) === this.#k) break
     }
-    return found
+    return alive
   }
 
   /** The k nearest that were heard of, or fewer where fewer were. */
@@ -299,7 +318,7 @@ export class Lookup {
   #dropTaken(isTaken: (contact: Contact) => boolean): void {
     if (this.#finished) return
     for (const candidate of this.#candidates.nearestFirst) {
-      if (candidate.state === 'heard' && isTaken(candidate.contact)) this.#candidates.move(candidate, 'failed')
+      if (candidate.state === 'heard' && isTaken(candidate.contact)) this.#candidates.move(candidate, 'taken')
     }
     this.#settle()
   }
@@ -332,9 +351,7 @@ export class Lookup {
     for (; windowEnd < list.length && places > 0; windowEnd++) {
       const candidate = list[windowEnd] as Candidate
       if (isAlive(candidate)) places--
-      if (candidate.state !== 'answered' && candidate.state !== 'lost' && candidate.state !== 'failed') {
-        allAnswered = false
-      }
+      if (candidate.state === 'slow' || (isAlive(candidate) && candidate.state !== 'answered')) allAnswered = false
     }
     // Once nobody may be asked any more, those in flight are worth waiting for wherever they stand.
     const { count } = this.#candidates

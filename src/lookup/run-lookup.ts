@@ -16,8 +16,12 @@ export interface QueryEvents {
   knows(ids: Uint8Array, at: number): boolean
   /** The contact answered and named these. */
   answered(contacts: readonly Contact[]): void
-  /** The contact will not answer. */
-  failed(error: unknown): void
+  /**
+   * The contact will not answer.
+   *
+   * @param actual - who answered in its place, at its address and with another id, if anybody did
+   */
+  failed(error: unknown, actual?: Contact): void
 }
 
 /**
@@ -138,7 +142,7 @@ export function runLookup(lookup: AnyLookup, options: RunLookupOptions): LookupR
         lookup.answered(id, contacts)
         progressed?.()
       },
-      failed: () => lookup.failed(id),
+      failed: (_error, actual) => (actual ? lookup.misnamed(id, actual) : lookup.failed(id)),
     })
   }
 
@@ -179,7 +183,7 @@ export function runLookup(lookup: AnyLookup, options: RunLookupOptions): LookupR
       lost: () => passOn(false, on.lost),
       knows: (ids, at) => lookup.knows(ids, at, depth),
       answered: (contacts) => passOn(true, () => on.answered(contacts)),
-      failed: (error) => passOn(true, () => on.failed(error)),
+      failed: (error, actual) => passOn(true, () => on.failed(error, actual)),
     }
     let cancel: () => void
     try {

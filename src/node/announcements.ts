@@ -44,6 +44,8 @@ export class RunningAnnouncement {
   /** Who may have a record of ours: whoever was sent one within its lifetime, answered or not. */
   readonly #holders = new Map<string, { readonly contact: Contact; readonly sinceMs: number }>()
   #cancelTimer = (): void => {}
+  /** Of the latest put, which may go on behind after it is done. */
+  #cancelPut = (): void => {}
   #seq = 0n
 
   constructor(node: NodeContext, kind: RecordKind, peer: PeerToAnnounce, events: AnnouncementEvents) {
@@ -68,6 +70,7 @@ export class RunningAnnouncement {
   /** Announces no more, without telling the holders. */
   abandon(): void {
     this.#cancelTimer()
+    this.#cancelPut()
     this.#running.cancelAll()
   }
 
@@ -127,7 +130,9 @@ export class RunningAnnouncement {
     }
     // All of them: whoever stops it is told where it stands.
     const { k } = this.#node.config
-    return putRecord(this.#node, { key: topic, kind: this.#kind, lifetimeMs }, recordFor, k, done)
+    this.#cancelPut()
+    this.#cancelPut = putRecord(this.#node, { key: topic, kind: this.#kind, lifetimeMs }, recordFor, k, done)
+    return this.#cancelPut
   }
 
   #remove(contact: Contact, done: (isRemoved: boolean) => void): () => void {

@@ -59,10 +59,15 @@ export function lookUpWith(
 /** Asks each contact for those that it knows nearest to the target, from the `skip`-th on. */
 function nodesFrom(node: NodeContext, target: NodeId, skip: number): PageQuery {
   return (contact, events) =>
-    askNodes(node, contact, target, skip, events, (error, contacts) => {
-      if (error) events.failed(error)
+    askNodes(node, contact, target, skip, events, (error, contacts, from) => {
+      if (error) events.failed(error, whoElse(error, from))
       else events.answered(contacts)
     })
+}
+
+/** Who answered in the place of the contact that was asked, if it was another node. */
+export function whoElse(error: DhtError | undefined, from: Contact): Contact | undefined {
+  return error?.code === 'ERR_WRONG_ID' ? from : undefined
 }
 
 /** A record of a reply, valid for the key that was asked for. */
@@ -130,7 +135,7 @@ export function lookUpRecords(
     let isOpen = true
     let cancel = askRecords(node, contact, key, kind, request(contact), queryEvents, (error, result, from) => {
       if (!isOpen) return
-      if (!result) return queryEvents.failed(error)
+      if (!result) return queryEvents.failed(error, whoElse(error, from))
       events.answer(from, result, () => {
         const { messages, elapsedMs } = run.finish()
         return { hops: lookup.hops(contact.id), messages, elapsedMs }
@@ -270,7 +275,7 @@ function askNodes(
   target: NodeId,
   skip: number,
   { sent, slow, lost, knows }: Pick<QueryEvents, 'sent' | 'slow' | 'lost' | 'knows'>,
-  done: (error: unknown, contacts: Contact[]) => void,
+  done: (error: DhtError | undefined, contacts: Contact[], from: Contact) => void,
 ): () => void {
   return node.rpc.call(
     FIND_NODE,
@@ -281,8 +286,7 @@ function askNodes(
       slow,
       lost,
       done(error, result, from) {
-        if (error || !result) return done(error, [])
-        done(undefined, readContacts(node, result.contacts, from, knows).contacts)
+        done(error, result ? readContacts(node, result.contacts, from, knows).contacts : [], from)
       },
     },
   )

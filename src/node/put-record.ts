@@ -2,6 +2,7 @@ import { DhtError } from '../errors.js'
 import type { Contact } from '../keyspace/index.js'
 import { compareDistance, mapKey } from '../keyspace/index.js'
 import type { LookupOutcome } from '../lookup/index.js'
+import { turnOf } from './copies.js'
 import { lookUpRecords, TOKENS_ONLY } from './lookups.js'
 import type { NodeContext } from './node-context.js'
 import type { Costs, Done } from './outcome.js'
@@ -108,6 +109,8 @@ export function putCopies(
   done: Done<StoredAt>,
 ): () => void {
   const whenDone: Done<StoredAt> = (error, stored) => {
+    // Who put it gets it: a get that is under way may have asked the holders before.
+    node.gets.renew(turnOf(storing.key, storing.kind))
     if (stored) keepOwnCopy(node, storing, record)
     done(error, stored)
   }

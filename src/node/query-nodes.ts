@@ -4,7 +4,7 @@ import type { IncomingRequest } from '../rpc/index.js'
 import type { AppParams, AppResult } from '../wire/index.js'
 import { appMethod } from '../wire/index.js'
 import { nearestFor } from './contact-handlers.js'
-import { askMoreNodes, lookUpWith, readContacts } from './lookups.js'
+import { askMoreNodes, lookUpWith, readContacts, whoElse } from './lookups.js'
 import type { NodeContext } from './node-context.js'
 import type { Done } from './outcome.js'
 import { inconclusive, refuse } from './outcome.js'
@@ -46,7 +46,7 @@ export function queryNodes(
   const method = appMethod(name)
   const query: Query = (contact, queryEvents) => {
     let isOpen = true
-    const { sent, slow, lost } = queryEvents
+    const { sent, slow } = queryEvents
     const askMore = (skip: number, known: readonly Contact[]): void => {
       cancel = askMoreNodes(node, contact, target, skip, known, queryEvents)
     }
@@ -55,13 +55,14 @@ export function queryNodes(
       contact,
       { payload, target },
       {
-        ...{ sent, slow, lost },
+        // Never lost: a handler may take its time, and its answer is what is wanted.
+        ...{ sent, slow },
         done(error, result, from) {
           if (!isOpen) return
           if (!result) {
             // A refusal is a sign of life.
             if (error?.code === 'ERR_UNKNOWN_METHOD' || error?.code === 'ERR_REMOTE') askMore(0, [])
-            else queryEvents.failed(error)
+            else queryEvents.failed(error, whoElse(error, from))
             return
           }
           events.found({ from, payload: result.payload })

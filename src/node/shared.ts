@@ -38,6 +38,11 @@ export class Shared<T extends Costs> {
     }
   }
 
+  /** Whoever comes from now on begins anew: what is under way may have asked before something changed. */
+  renew(name: string): void {
+    this.#searches?.delete(name)
+  }
+
   #begin(name: string, search: SharedSearch<T>, begin: (done: Done<T>) => () => void): void {
     this.#searches ??= new Map()
     this.#searches.set(name, search)

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Announcement, Dht, DhtEvents, LocatedPeer } from '../../../src/index.js'
 import { generateKeyPair, keyOf, PEER_DATA_BYTES_MAX, toHex } from '../../../src/index.js'
+import { Simulator } from '../../../src/testing/index.js'
 import type { Member } from './network.js'
 import { bytes, failure, grow, idsOf, kill, newcomer, simulate, simulateToTheEnd } from './network.js'
 
@@ -233,6 +234,26 @@ describe('renewal', () => {
 })
 
 describe('stop', () => {
+  test('also stops what goes on behind: nobody stores it afterwards', async () => {
+    const slow = new Set<number>()
+    const numberOf = (host: string) => Number(host.split('.')[1]) * 256 + Number(host.split('.')[2])
+    const latency = {
+      place: (host: string) => [numberOf(host)],
+      oneWayMs: (a: readonly number[], b: readonly number[]) => ([...a, ...b].some((host) => slow.has(host)) ? 60 : 10),
+    }
+    const simulator = new Simulator({ seed: 'stop behind', latency, trace: false })
+    await simulator.run(async () => {
+      const members = await grow(simulator, 40)
+      const [peer, reader] = members as [Member, Member]
+      // Four of the nearest have become slow, so that others are asked in their place.
+      for (const { address } of (await peer.dht.findNode(TOPIC)).closest.slice(0, 4)) slow.add(numberOf(address))
+      const announcement = await peer.dht.announce(TOPIC)
+      await announcement.stop()
+      await simulator.delay(10_000)
+      expect(await locateAll(reader.dht)).toEqual([])
+    })
+  })
+
   test('has the holders forget the peer, and ends the renewal', async () => {
     await simulate('stop', async (simulator) => {
       const members = await grow(simulator, 6)

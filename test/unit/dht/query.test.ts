@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { QueryReply } from '../../../src/index.js'
 import { DhtError, keyOf, toHex } from '../../../src/index.js'
 import type { Member } from './network.js'
-import { bytes, contactOf, failure, grow, idsOf, kill, newcomer, simulate } from './network.js'
+import { bytes, contactOf, failure, grow, idsOf, kill, newcomer, ONE_WAY_MS, simulate } from './network.js'
 
 const TARGET = keyOf('a point of the key space')
 const LOAD = 'app/load'
@@ -64,6 +64,22 @@ describe('query', () => {
       const { closest } = await members[9]!.dht.findNode(TARGET)
       expect(idsOf(replies.map(({ from }) => from))).toEqual(expect.arrayContaining(idsOf(closest)))
       for (const { payload } of replies) expect(payload).toHaveLength(1_000)
+    })
+  })
+
+  test('waits for handlers that take their time', async () => {
+    await simulate('query slow', async (simulator) => {
+      const members = await grow(simulator, 30)
+      members.forEach(({ dht }, index) => {
+        dht.handle(LOAD, async () => {
+          await simulator.delay(100 + 45 * index)
+          return Uint8Array.of(index)
+        })
+      })
+      const { dht } = members[9]!
+      const replies = await all(dht.query(TARGET, LOAD))
+      const { closest } = await dht.findNode(TARGET)
+      expect(idsOf(replies.map(({ from }) => from))).toEqual(expect.arrayContaining(idsOf(closest)))
     })
   })
 
@@ -130,6 +146,24 @@ describe('concurrent gets of one key', () => {
       for (const found of [two, ...others]) expect(found!.value).toEqual(bytes(100))
       await dht.get(key)
       expect(dht.stats().lookups).toBe(before + 2)
+    })
+  })
+
+  test('begun after a put of this node find what it put, though an older one looks in vain', async () => {
+    await simulate('read your writes', async (simulator) => {
+      const members = await grow(simulator, 30, () => ({ k: 4 }))
+      const { dht } = members[9]!
+      const value = bytes(100, 7)
+      const key = keyOf(value)
+      // So slow that the first get still waits when the put is done.
+      const [slow] = (await dht.findNode(key)).closest
+      const isHeld = ({ from, to }: { from: string; to: string }) => from === slow!.address && to === dht.address
+      simulator.setFilter((datagram) => !isHeld(datagram))
+      const first = dht.get(key).catch(() => undefined)
+      await simulator.delay(ONE_WAY_MS * 3)
+      await dht.put(value, { acknowledgements: 1 })
+      expect((await dht.get(key))?.value).toEqual(value)
+      await first
     })
   })
 

@@ -40,6 +40,37 @@ describe('disjoint paths', () => {
     expect(lookup.conclusive).toBe(true)
   })
 
+  test('ask for no second page where nobody is silent, whomever another path has asked', () => {
+    const lookup = disjoint([10, 20, 30, 40, 50, 60], 2)
+    for (let next = lookup.next(); next !== undefined; next = lookup.next()) {
+      lookup.answered(next.id, contacts(10, 20, 30, 40, 50, 60))
+      expect(lookup.nextPage()).toBeUndefined()
+    }
+    expect(lookup.finished).toBe(true)
+  })
+
+  test('have nobody settled beyond one that still may answer nearer', () => {
+    const lookup = disjoint([10, 20, 30, 40], 2)
+    for (let next = lookup.next(); next !== undefined; next = lookup.next());
+    // 10 and 30 are one path's, 20 and 40 the other's; 10 is silent, and k is 3.
+    for (const distance of [20, 30, 40]) lookup.answered(id(distance), [])
+    expect(lookup.settled().map(distanceOf)).toEqual([20, 30])
+    lookup.slow(id(10))
+    expect(lookup.settled().map(distanceOf)).toEqual([20, 30, 40])
+  })
+
+  test('give an address back that was asked under an invented id', () => {
+    const lookup = disjoint([10, 20], 2)
+    lookup.next()
+    lookup.next()
+    lookup.answered(id(10), [{ id: id(1), address: 'honest' }])
+    expect(distanceOf(lookup.next() as Contact)).toBe(1)
+    lookup.misnamed(id(1), { id: id(5), address: 'honest' })
+    lookup.answered(id(20), [{ id: id(5), address: 'honest' }])
+    expect(distanceOf(lookup.next() as Contact)).toBe(5)
+    expect(lookup.next()).toBeUndefined()
+  })
+
   test('with fewer seeds than paths are fewer', () => {
     const lookup = disjoint([10], 4)
     expect(distanceOf(lookup.next() as Contact)).toBe(10)

@@ -122,6 +122,33 @@ describe('whom it asks first', () => {
   })
 })
 
+describe('a node that answers in the place of another', () => {
+  test('is asked under its own id: invented ids at its address do not hide it', () => {
+    const lookup = lookupOf([50, 60], { alpha: 9, k: 3 })
+    expect(askAll(lookup)).toEqual([50, 60])
+    lookup.answered(id(50), [contact(20, 'honest'), contact(3, 'honest')])
+    expect(askAll(lookup)).toEqual([3])
+    lookup.misnamed(id(3), contact(20, 'honest'))
+    expect(askAll(lookup)).toEqual([20])
+    lookup.answered(id(20), [])
+    lookup.answered(id(60), [])
+    expect(lookup.finished).toBe(true)
+    expect(closestOf(lookup)).toEqual([20, 50, 60])
+  })
+
+  test('is asked no more than once, and we ourselves never', () => {
+    const lookup = lookupOf([50], { alpha: 9, k: 3 })
+    askAll(lookup)
+    lookup.answered(id(50), [contact(3, 'honest')])
+    askAll(lookup)
+    lookup.misnamed(id(3), contact(OWN_DISTANCE, 'honest'))
+    expect(askAll(lookup)).toEqual([])
+    expect(lookup.finished).toBe(true)
+    lookup.misnamed(id(3), contact(20, 'honest'))
+    expect(askAll(lookup)).toEqual([])
+  })
+})
+
 describe('a second page', () => {
   const far = Array.from({ length: 12 }, (_, i) => 100 + i)
 
