@@ -13,7 +13,7 @@ import { readNumber, readNumbers, readWords } from '../tool/options.js'
 /** @import { Bench, CaseResult, Check, Plot, Table } from '../tool/suites.js' */
 /** @typedef {'get' | 'put' | 'findNode'} Operation */
 /** @typedef {{ ms: Distribution, messages: Distribution, hops: Distribution, recall?: number, success: number, failures: Record<string, number> }} Figures */
-/** @typedef {Record<Operation, Figures> & { roundTripMs: Distribution, living: number }} Result */
+/** @typedef {Record<Operation, Figures> & { put: Figures & { acknowledged?: number }, roundTripMs: Distribution, living: number }} Result */
 
 /** @type {Record<string, () => LatencyModel>} */
 const MODELS = { internet: internetLatency, flat50: () => fixedLatency(25) }
@@ -22,6 +22,8 @@ const OPERATIONS = ['get', 'put', 'findNode']
 const PUTS_AT_ONCE = 10
 const PINGS = 300
 const REST_MS = 60_000
+/** A put returns at most of its acknowledgements: what it does behind has ended by then, resends included. */
+const BEHIND_MS = 30_000
 /** All begin within it, before tables can have healed. */
 const BEGIN_WITHIN_MS = 1000
 const IMMUTABLE = 0
@@ -45,6 +47,7 @@ export default {
     operations: { value: '300', quick: '40', help: 'gets, puts and lookups, so many of each' },
   },
   nodeArgs: ['--max-old-space-size=14000', '--max-semi-space-size=64'],
+  revision: 1,
 
   cases(options) {
     readNumber(options, 'operations', { min: 1 })
@@ -87,7 +90,9 @@ export default {
       notes: [
         'Dead nodes die together, without a word, after the network has come to rest, and everything begins within the ' +
           'second after that: no table has had the time to heal. Loss begins then too.',
-        'Recall is the share of the true k nearest living nodes that were found (findNode) or store the value (put). ' +
+        'Recall is the share of the true k nearest living nodes that were found (findNode) or store the value ' +
+          `${BEHIND_MS / 1000} virtual seconds after the last call (put). "acknowledged" is the share of them that had ` +
+          'acknowledged the value when the put returned: it does not wait for the last ones. ' +
           'Success: a get brought the value, a put at least one holder, a lookup an answer; only these have times.',
         '"round trip": the median of pings between random living nodes, after all else.',
       ],
@@ -117,10 +122,12 @@ async function measure(simulator, nodes, { stale, loss, operations }) {
   const living = nodes.filter(({ host }) => host.isAlive)
   const askers = random.shuffle(living)
   const askerAt = (/** @type {number} */ i) => /** @type {Node} */ (askers[i % askers.length])
+  /** @type {Put[]} */
+  const puts = []
   const recorders = { get: createRecorder(), put: createRecorder(), findNode: createRecorder() }
   const all = Array.from({ length: operations }, (_, i) => i).flatMap((i) => [
     () => recorders.get.add(getOne(/** @type {any} */ (values[i]), askers, 3 * i)),
-    () => recorders.put.add(putOne(living, askerAt(3 * i + 1), random.bytes(32))),
+    () => recorders.put.add(putOne(living, askerAt(3 * i + 1), random.bytes(32), puts)),
     () => recorders.findNode.add(findOne(living, askerAt(3 * i + 2), random.bytes(32))),
   ])
   await Promise.all(
@@ -129,11 +136,19 @@ async function measure(simulator, nodes, { stale, loss, operations }) {
       await begin()
     }),
   )
+  await simulator.delay(BEHIND_MS)
+  const { recall: acknowledged, ...put } = recorders.put.figures()
+  const stored = { ...(acknowledged !== undefined && { acknowledged, recall: storedShare(puts) }) }
   const roundTripMs = distribution(await pingAll(simulator, living))
-  const figures = { get: recorders.get.figures(), put: recorders.put.figures(), findNode: recorders.findNode.figures() }
+  const figures = {
+    get: recorders.get.figures(),
+    put: { ...put, ...stored },
+    findNode: recorders.findNode.figures(),
+  }
   return { ...figures, roundTripMs, living: living.length }
 }
 
+/** @typedef {{ key: Uint8Array, truth: readonly Node[] }} Put a value that was put, and the living nodes nearest to it */
 /** @typedef {{ cost: { elapsedMs: number, messages: number, hops: number } | undefined, found?: number, wanted?: number }} Outcome */
 
 /**
@@ -152,16 +167,31 @@ async function getOne({ key, putter }, askers, first) {
 }
 
 /**
+ * Found are those of the nearest that had acknowledged when the call returned.
  * @param {readonly Node[]} living
  * @param {Node} asker
  * @param {Uint8Array} value
+ * @param {Put[]} puts - gets what was put
  * @returns {Promise<Outcome>}
  */
-async function putOne(living, asker, value) {
+async function putOne(living, asker, value, puts) {
   const { key, storedAt, ...cost } = await asker.dht.put(value)
   // Who puts keeps a copy himself where he is one of the k nearest.
   const holders = asker.storage.list(key, IMMUTABLE).length > 0 ? [...storedAt, asker] : storedAt
-  return { cost, ...recallOf(holders, trueNearest(living, key)) }
+  const truth = trueNearest(living, key)
+  puts.push({ key, truth })
+  return { cost, ...recallOf(holders, truth) }
+}
+
+/**
+ * Which share of those that should hold what was put have it in their stores.
+ * @param {readonly Put[]} puts
+ */
+function storedShare(puts) {
+  const wanted = puts.reduce((sum, { truth }) => sum + truth.length, 0)
+  const holders = (/** @type {Put} */ { key, truth }) =>
+    truth.filter(({ storage }) => storage.list(key, IMMUTABLE).length > 0)
+  return puts.reduce((sum, each) => sum + holders(each).length, 0) / wanted
 }
 
 /**
@@ -253,17 +283,24 @@ function tableOf(operation, rows) {
     columns: [
       ...['nodes', 'model', 'dead %', 'loss %', 'p50 ms', 'p95 ms', 'p99 ms', 'messages mean', 'messages p99', 'hops'],
       ...(hasRecall ? ['recall'] : []),
+      ...(operation === 'put' ? ['acknowledged'] : []),
       ...['success', 'round trip ms'],
     ],
     rows: rows.map(({ case: { nodes, model, stale, loss }, result }) => {
-      const { ms, messages, hops, recall, success } = result[operation]
+      const { ms, messages, hops, recall, acknowledged, success } = result[operation]
       return [
         ...[nodes, model, String(stale), String(loss), ms.p50, ms.p95, ms.p99, messages.mean, messages.p99, hops.mean],
-        ...(hasRecall ? [recall === undefined ? '–' : recall.toFixed(4)] : []),
+        ...(hasRecall ? [shareCell(recall)] : []),
+        ...(operation === 'put' ? [shareCell(acknowledged)] : []),
         ...[success === 1 ? '1' : success.toFixed(3), result.roundTripMs.p50],
       ]
     }),
   }
+}
+
+/** @param {number | undefined} share */
+function shareCell(share) {
+  return share === undefined ? '–' : share.toFixed(4)
 }
 
 /**
