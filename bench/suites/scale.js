@@ -10,7 +10,7 @@ import { readNumber, readNumbers } from '../tool/options.js'
 
 /** @import { Node } from '../simulation.js' */
 /** @import { Distribution } from '../statistics.js' */
-/** @import { Bench, CaseResult, Plot } from '../tool/suites.js' */
+/** @import { Bench, CaseResult, Check, Plot } from '../tool/suites.js' */
 /** @typedef {{ nodes: number, heapBytes: number, externalBytes: number, rssMiB: number, contacts: Distribution, formSeconds: number, formVirtualSeconds: number, formEventsPerSecond: number, joinMs: number, joinDatagrams: number, joinRequests: number, eventsPerSecond: number, virtualPerSecond: number, idlePackets: number, recall: number, lookups: number }} Result bytes, datagrams and requests of one node */
 
 /** What a node takes without contacts: the rest is divided by them. */
@@ -19,6 +19,12 @@ const IDLE_MS = 600_000
 const STEP_MS = 10_000
 const AT_ONCE = 10
 const WARM_UP_NODES = 50
+const BYTES_PER_CONTACT_MAX = 250
+/** Below it what the simulator takes for itself is a large part of a node's share. */
+const MEMORY_NODES_MIN = 1000
+const RECALL_MIN = 0.999
+/** The targets that are those of one size. */
+const LARGE = { nodes: 100_000, formSecondsMax: 600, rssMiBMax: 10 * 1024 }
 
 /** @type {Bench} */
 export default {
@@ -30,6 +36,7 @@ export default {
     lookups: { value: '100', quick: '20', help: 'lookups whose recall is measured' },
   },
   nodeArgs: ['--expose-gc', '--max-old-space-size=14000', '--max-semi-space-size=64'],
+  revision: 1,
 
   cases(options) {
     readNumber(options, 'lookups', { min: 1 })
@@ -42,12 +49,19 @@ export default {
     const before = memory()
     const work = async () => {
       const began = { wallMs: performance.now(), virtualMs: simulator.nowMs }
-      const onJoined = (/** @type {number} */ joined) => progress('joins', (0.7 * joined) / count)
+      // At the last join: the network comes to rest for a minute after it.
+      const formed = { wallMs: 0, virtualMs: 0, events: 0 }
+      const onJoined = (/** @type {number} */ joined) => {
+        progress('joins', (0.7 * joined) / count)
+        const { events, nowMs } = simulator
+        if (joined === count) Object.assign(formed, { wallMs: performance.now(), virtualMs: nowMs, events })
+      }
       const { nodes, joining } = await build(simulator, count, { onJoined })
-      const formed = {
-        formSeconds: rounded((performance.now() - began.wallMs) / 1000),
-        formVirtualSeconds: rounded((simulator.nowMs - began.virtualMs) / 1000),
-        formEventsPerSecond: Math.round(simulator.events / ((performance.now() - began.wallMs) / 1000)),
+      const formSeconds = (formed.wallMs - began.wallMs) / 1000
+      const forming = {
+        formSeconds: rounded(formSeconds),
+        formVirtualSeconds: rounded((formed.virtualMs - began.virtualMs) / 1000),
+        formEventsPerSecond: Math.round(formed.events / formSeconds),
         joinMs: joining.ms.p50,
         joinDatagrams: rounded(simulator.stats.sent / count),
         joinRequests: rounded(sum(nodes, ({ dht }) => dht.stats().calls + dht.stats().resends) / count),
@@ -62,7 +76,7 @@ export default {
       const idle = await idleFor(simulator, nodes, (share) => progress('idles', 0.7 + 0.2 * share))
       progress('lookups', 0.9)
       const lookups = readNumber(options, 'lookups')
-      return { nodes: count, ...taken, ...formed, ...idle, recall: await recallOf(simulator, nodes, lookups), lookups }
+      return { nodes: count, ...taken, ...forming, ...idle, recall: await recallOf(simulator, nodes, lookups), lookups }
     }
     return simulator.run(work, { limitMs: 48 * HOUR_MS })
   },
@@ -109,11 +123,14 @@ export default {
         },
       ],
       plots: plotsOf(rows),
+      checks: rows.flatMap(checksOf),
       notes: [
         'Heap is that of nodes and of the simulator, after a garbage collection, divided by the nodes. Bytes a contact: ' +
-          `what is beyond ${EMPTY_NODE_BYTES / 1024} KB a node, divided by its contacts.`,
-        'Requests and datagrams of a join are all that were sent until the network stood, 30 s after the last join, ' +
-          'divided by the nodes: what others check because of a newcomer is in it. 50 nodes join at once.',
+          `what is beyond ${EMPTY_NODE_BYTES / 1024} KB a node, external memory included, divided by its contacts. The ` +
+          'text of an address is one string for all nodes of a simulation.',
+        'Forming ends with the last join; 50 nodes join at once. Requests and datagrams of a join are all that were sent ' +
+          'until 60 virtual seconds after the last one, divided by the nodes: what others check because of a newcomer is ' +
+          'in it, and what it looks up afterwards.',
       ],
     }
   },
@@ -203,6 +220,33 @@ function bytesPerContact({ heapBytes, externalBytes, contacts }) {
 }
 
 /**
+ * @param {Result} row
+ * @returns {Check[]}
+ */
+function checksOf(row) {
+  const { nodes, heapBytes, contacts, recall } = row
+  const of = `${nodes.toLocaleString('en-US')} nodes`
+  const heapMax = (EMPTY_NODE_BYTES + BYTES_PER_CONTACT_MAX * contacts.mean) / 1024
+  const heapName = `KB of heap a node (${EMPTY_NODE_BYTES / 1024} KB and ${BYTES_PER_CONTACT_MAX} bytes a contact)`
+  const atMost = (/** @type {string} */ name, /** @type {number} */ value, /** @type {number} */ bound) => ({
+    name: `${name}, ${of}`,
+    value,
+    bound: `<= ${rounded(bound)}`,
+    met: value <= bound,
+  })
+  return [
+    ...(nodes >= MEMORY_NODES_MIN ? [atMost(heapName, rounded(heapBytes / 1024), heapMax)] : []),
+    { name: `recall of lookups, ${of}`, value: recall, bound: `>= ${RECALL_MIN}`, met: recall >= RECALL_MIN },
+    ...(nodes === LARGE.nodes
+      ? [
+          atMost('seconds until all have joined', row.formSeconds, LARGE.formSecondsMax),
+          atMost('rss in MiB', row.rssMiB, LARGE.rssMiBMax),
+        ]
+      : []),
+  ]
+}
+
+/**
  * @param {readonly Result[]} rows
  * @returns {Plot[]}
  */
@@ -224,7 +268,7 @@ function plotsOf(rows) {
     {
       ...sized,
       file: 'join',
-      title: 'What one join takes until the network stands',
+      title: 'What one join takes until a minute after the last',
       yName: 'messages',
       series: [
         { name: 'datagrams', points: points(({ joinDatagrams }) => joinDatagrams) },
@@ -234,7 +278,7 @@ function plotsOf(rows) {
     {
       ...sized,
       file: 'form',
-      title: 'Time until the network stands',
+      title: 'Time until all have joined',
       yLog: true,
       yName: 'seconds',
       series: [
