@@ -9,6 +9,12 @@ const FONT = { fontFamily: 'sans-serif', color: '#333' }
 /** Told apart by people who see few colours too (Okabe and Ito). */
 const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000', '#999999']
 const LEGEND_ROW_PX = 22
+/** With more of them, and names as long as ours, labels side by side run into each other. */
+const LEVEL_LABELS_MAX = 6
+/** More numbers than these have no room even when they are turned: some of them say what the others are. */
+const NUMBERS_MAX = 40
+const TURNED_DEGREES = 40
+const LETTER_PX = 6.5
 /** How many letters of a legend fit in a row beside its symbols. */
 const LEGEND_ROW_LETTERS = 85
 
@@ -34,15 +40,23 @@ export async function drawPlot(plot) {
  */
 function lineOption(plot) {
   const { xLog, yLog, series } = plot
+  const xs = valuesOf(series)
+  // Of one value there is no span, and the ends that an axis makes up are no round numbers.
+  const isOne = xs.length === 1
+  const xAxis = isOne
+    ? { type: 'category', data: xs.map((x) => Number(x).toLocaleString('en-US')) }
+    : { type: xLog ? 'log' : 'value', ...(xLog && spanOf(series)) }
   return {
     ...common(plot),
-    xAxis: { ...axis(plot.xName, 30), type: xLog ? 'log' : 'value', ...(xLog && spanOf(series)) },
+    xAxis: { ...axis(plot.xName, 30), ...xAxis },
     yAxis: { ...axis(plot.yName, 50), type: yLog ? 'log' : 'value' },
     series: series.map(({ name, points, dashed }) => ({
       name,
       type: 'line',
       // A logarithm of nothing is no point.
-      data: points.filter(([x, y]) => !(xLog && Number(x) <= 0) && !(yLog && y <= 0)),
+      data: points
+        .filter(([x, y]) => !(xLog && Number(x) <= 0) && !(yLog && y <= 0))
+        .map(([x, y]) => [isOne ? 0 : x, y]),
       symbol: dashed ? 'none' : 'circle',
       symbolSize: points.length > 40 ? 3 : 6,
       lineStyle: { width: 2, type: dashed ? 'dashed' : 'solid' },
@@ -57,9 +71,17 @@ function lineOption(plot) {
 function barOption(plot) {
   const { yLog, series } = plot
   const categories = plot.categories ?? valuesOf(series)
+  const isTurned = categories.length > LEVEL_LABELS_MAX
+  const letters = Math.max(0, ...categories.map((each) => each.length))
+  const turnedPx = isTurned ? Math.ceil(letters * LETTER_PX * Math.sin((TURNED_DEGREES * Math.PI) / 180)) : 0
+  const axisLabel = {
+    ...FONT,
+    interval: plot.categories || categories.length <= NUMBERS_MAX ? 0 : 'auto',
+    rotate: isTurned ? TURNED_DEGREES : 0,
+  }
   return {
-    ...common(plot),
-    xAxis: { ...axis(plot.xName, 30), type: 'category', data: categories },
+    ...common(plot, turnedPx),
+    xAxis: { ...axis(plot.xName, 30 + turnedPx), type: 'category', data: categories, axisLabel },
     yAxis: { ...axis(plot.yName, 50), type: yLog ? 'log' : 'value' },
     series: series.map(({ name, points }) => {
       const heights = new Map(points.map(([x, y]) => [plot.categories && typeof x === 'number' ? x : String(x), y]))
@@ -72,8 +94,11 @@ function barOption(plot) {
   }
 }
 
-/** @param {Plot} plot */
-function common({ title, series }) {
+/**
+ * @param {Plot} plot
+ * @param {number} [labelsPx] - what the labels of the x axis need below their first line
+ */
+function common({ title, series }, labelsPx = 0) {
   const letters = series.reduce((sum, { name }) => sum + name.length + 8, 0)
   const legendRows = series.length > 1 ? Math.ceil(letters / LEGEND_ROW_LETTERS) : 0
   return {
@@ -98,7 +123,7 @@ function common({ title, series }) {
         textStyle: FONT,
       },
     }),
-    grid: { left: 75, right: 40, top: 50, bottom: 55 + legendRows * LEGEND_ROW_PX },
+    grid: { left: 75, right: 40, top: 50, bottom: 55 + labelsPx + legendRows * LEGEND_ROW_PX },
   }
 }
 
