@@ -17,6 +17,7 @@ import { Rpc } from '../../dist/rpc/index.js'
 import { encodeEndpoint, parseEndpoint } from '../../dist/transport/ip.js'
 import KBucket from '../../dist/vendor/k-bucket.js'
 import { createCodec, createContactPacker, FIND_NODE, networkTag, PING } from '../../dist/wire/index.js'
+import { readNumber } from '../tool/options.js'
 
 const CONTACTS = 320
 const K = 20
@@ -243,7 +244,9 @@ export default {
     taskMs: { value: '500', quick: '100', help: 'how long each operation is measured, in ms' },
   },
 
-  cases() {
+  /** @param {Record<string, string>} own */
+  cases(own) {
+    readNumber(own, 'taskMs', { min: 1 })
     return Object.keys(GROUPS).map((group) => ({ id: group }))
   },
 

@@ -11,6 +11,7 @@ import { createDht } from 'xorbit'
 import { udp } from 'xorbit/udp'
 import { profile } from '../rpc/profile.js'
 import { openAsker, openEcho } from '../rpc/raw.js'
+import { readNumber } from '../tool/options.js'
 
 const OUTSTANDING = 64
 const WARM_UP_MS = 500
@@ -31,7 +32,9 @@ export default {
     sliceMs: { value: '150', quick: '100', help: 'how long each is measured at a time, in ms' },
   },
 
-  cases() {
+  /** @param {Record<string, string>} options */
+  cases(options) {
+    for (const name of ['rounds', 'sliceMs']) readNumber(options, name, { min: 1 })
     return [
       { id: 'one process', processes: 1 },
       { id: 'two processes', processes: 2 },
@@ -43,8 +46,8 @@ export default {
    * @param {{ options: { rounds: string, sliceMs: string }, progress(text: string, share?: number): void }} context
    */
   async run({ processes }, { options, progress }) {
-    const rounds = Number(options.rounds)
-    const sliceMs = Number(options.sliceMs)
+    const rounds = readNumber(options, 'rounds')
+    const sliceMs = readNumber(options, 'sliceMs')
     const other = processes === 1 ? await openHere() : await openElsewhere()
     const dht = createDht({ transport: udp({ host: '127.0.0.1' }) })
     await dht.start()
