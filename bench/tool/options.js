@@ -10,14 +10,14 @@ import { Refusal } from './refusal.js'
 
 /** @type {Record<keyof CommonOptions, { type: 'string' | 'boolean', default?: string | boolean, help: string }>} */
 const COMMON = {
-  list: { type: 'boolean', default: false, help: 'lists the benches' },
+  list: { type: 'boolean', default: false, help: 'lists the benches, and runs none' },
   help: { type: 'boolean', default: false, help: 'shows this, or the options of a bench' },
   seed: { type: 'string', default: '1', help: 'decides every random number of a simulation' },
   results: { type: 'string', help: 'folder of the results (default bench/results; with --quick bench/results/quick)' },
   suites: { type: 'string', help: 'folder of the benches (default bench/suites)' },
   fresh: { type: 'boolean', default: false, help: 'runs all cases again, those included that have results' },
   quick: { type: 'boolean', default: false, help: 'small sizes: shows that it works, measures nothing' },
-  json: { type: 'boolean', default: false, help: 'prints the results as JSON instead of tables' },
+  json: { type: 'boolean', default: false, help: 'prints the results as JSON instead of tables; of all, by bench' },
 }
 
 /**
