@@ -8,6 +8,7 @@ import { arch, cpus, platform, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+/** @import { Suite } from './suites.js' */
 /** @typedef {{ cpu: string, cores: number, memoryGiB: number, platform: string, node: string }} Machine */
 /** @typedef {{ package: string, commit: string | undefined, digest: string }} Code */
 
@@ -55,12 +56,27 @@ function digestOf(folder) {
 }
 
 /**
- * What measures: the file of a bench, and what all of them share.
- * @param {string} file
+ * What measures: the file of a bench, the folder of its name beside the suites, and what all of them share.
+ * @param {Suite} suite
  */
-export function digestOfBench(file) {
+export function digestOfBench({ name, file }) {
   const shared = readdirSync(join(ROOT, 'bench')).filter((each) => SHARED.test(each))
-  return digestOfFiles([file, ...shared.map((each) => join(ROOT, 'bench', each))])
+  const own = filesIn(join(file, '..', '..', name))
+  return digestOfFiles([file, ...own, ...shared.map((each) => join(ROOT, 'bench', each))])
+}
+
+/**
+ * Those of installed packages left out: the lock file, which is in it, decides them.
+ * @param {string} folder - which need not exist
+ * @returns {string[]}
+ */
+function filesIn(folder) {
+  const entries = existsSync(folder) ? readdirSync(folder, { withFileTypes: true }) : []
+  return entries.flatMap((entry) => {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : filesIn(path)
+    return entry.isFile() ? [path] : []
+  })
 }
 
 /** @param {readonly string[]} files */

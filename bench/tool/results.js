@@ -25,7 +25,7 @@ export function openResults(file, suite, bench, { seed, own, fresh, say }) {
   let results = {
     bench: bench.name,
     revision: bench.revision ?? 0,
-    benchDigest: digestOfBench(suite.file),
+    benchDigest: digestOfBench(suite),
     seed,
     options: own,
     commands: [],
