@@ -4,12 +4,13 @@
 //
 //   npm run bench -- --list
 //   npm run bench -- NAME [--seed 1] [--results DIR] [--fresh] [--quick] [--json] [options of the bench]
-//   npm run bench -- all
+//   npm run bench -- all [--seed 1] [--results DIR] [--fresh] [--quick] [--json]
 //
 // Exits with 1 when a case failed, 2 when it does not understand, 130 when it was interrupted.
 
 import { dirname, join, resolve } from 'node:path'
 import process from 'node:process'
+import { catchSignals, endIfInterrupted, Interrupted } from './tool/interruption.js'
 import { ROOT } from './tool/machine.js'
 import { helpText, readArguments } from './tool/options.js'
 import { writePage } from './tool/page.js'
@@ -17,7 +18,7 @@ import { drawPlot } from './tool/plot.js'
 import { createProgress, duration } from './tool/progress.js'
 import { Refusal } from './tool/refusal.js'
 import { openResults, writeWhole } from './tool/results.js'
-import { Interrupted, runCase } from './tool/run-case.js'
+import { runCase } from './tool/run-case.js'
 import { loadBench, missingPackages, SUITES_FOLDER, suiteNamed, suitesIn } from './tool/suites.js'
 import { reportText } from './tool/table.js'
 
@@ -26,6 +27,7 @@ import { reportText } from './tool/table.js'
 /** @typedef {ReturnType<typeof openResults>} Kept */
 
 const progress = createProgress(process.stderr)
+catchSignals()
 
 try {
   process.exitCode = await main(process.argv.slice(2))
@@ -49,21 +51,39 @@ async function main(args) {
   const [name, ...rest] = args
   if (name === undefined || name.startsWith('-')) {
     const { common } = readArguments(args)
-    if (common.list) await list(foldersOf(common).suites)
-    else console.log(helpText())
+    if (!(await hasTold(common))) console.log(helpText())
     return common.list || common.help ? 0 : 2
   }
-  if (name === 'all') return runAll(readArguments(rest).common)
+  if (name === 'all') {
+    const { common } = readArguments(rest)
+    return (await hasTold(common)) ? 0 : runAll(common)
+  }
   const suite = suiteNamed(foldersOf(readFolders(rest)).suites, name)
   const bench = await loadBench(suite)
   const { common, own } = readArguments(rest, bench)
-  if (common.help) {
-    console.log(helpText(bench))
-    return 0
-  }
+  if (await hasTold(common, bench)) return 0
   const missing = missingPackages(suite)
   if (missing) throw new Refusal(missing)
-  return runBench(suite, bench, common, own)
+  const { told, exitCode } = await runBench(suite, bench, common, own)
+  if (common.json) printJson(told)
+  return exitCode
+}
+
+/**
+ * Whoever asks what there is wants nothing run.
+ * @param {CommonOptions} common
+ * @param {Bench} [bench]
+ * @returns {Promise<boolean>} whether that was all
+ */
+async function hasTold(common, bench) {
+  if (common.help) console.log(helpText(bench))
+  else if (common.list) await list(foldersOf(common).suites)
+  return common.help || common.list
+}
+
+/** @param {unknown} value */
+function printJson(value) {
+  console.log(JSON.stringify(value, undefined, 2))
 }
 
 /**
@@ -103,6 +123,8 @@ async function list(folder) {
 /** @param {CommonOptions} common */
 async function runAll(common) {
   const folders = foldersOf(common)
+  /** @type {Record<string, unknown>} */
+  const told = {}
   let exitCode = 0
   for (const suite of suitesIn(folders.suites)) {
     const missing = missingPackages(suite)
@@ -113,7 +135,9 @@ async function runAll(common) {
     try {
       const bench = await loadBench(suite)
       const { own } = readArguments(common.quick ? ['--quick'] : [], bench)
-      exitCode = Math.max(exitCode, await runBench(suite, bench, common, own))
+      const outcome = await runBench(suite, bench, common, own)
+      told[suite.name] = outcome.told
+      exitCode = Math.max(exitCode, outcome.exitCode)
     } catch (error) {
       // One that can't be loaded is no reason to leave out the others.
       if (!(error instanceof Refusal)) throw error
@@ -124,8 +148,10 @@ async function runAll(common) {
   // Only what was measured in full belongs beside the documents.
   const isOwn = common.results === undefined && common.suites === undefined && !common.quick
   const page = isOwn ? join(ROOT, 'docs', 'benchmarks.md') : join(folders.results, 'benchmarks.md')
+  endIfInterrupted()
   await writePage({ ...folders, page })
   progress.say(`written: ${page}`)
+  if (common.json) printJson(told)
   return exitCode
 }
 
@@ -134,6 +160,7 @@ async function runAll(common) {
  * @param {Bench} bench
  * @param {CommonOptions} common
  * @param {Record<string, string>} own
+ * @returns {Promise<{ told: object, exitCode: number }>} what `--json` prints of it
  */
 async function runBench(suite, bench, common, own) {
   const { results: folder } = foldersOf(common)
@@ -146,12 +173,15 @@ async function runBench(suite, bench, common, own) {
   const results = kept.all(cases)
   const report = bench.report(results.cases, { options: own })
   const plots = results.cases.length > 0 ? (report.plots ?? []) : []
-  for (const plot of plots) writeWhole(join(folder, `${bench.name}-${plot.file}.svg`), await drawPlot(plot))
-  if (common.json) console.log(JSON.stringify({ ...results, report, failed }, undefined, 2))
-  else if (results.cases.length > 0) console.log(`\n${bench.name}: ${bench.summary}\n\n${reportText(report)}`)
+  for (const plot of plots) {
+    endIfInterrupted()
+    writeWhole(join(folder, `${bench.name}-${plot.file}.svg`), await drawPlot(plot))
+  }
+  if (!common.json && results.cases.length > 0)
+    console.log(`\n${bench.name}: ${bench.summary}\n\n${reportText(report)}`)
   if (plots.length > 0) progress.say(`${plots.length} plots in ${dirname(join(folder, 'plot'))}`)
   for (const { id, reason } of failed) progress.say(`FAILED ${bench.name} ${id}: ${reason}`)
-  return failed.length > 0 ? 1 : 0
+  return { told: { ...results, report, failed }, exitCode: failed.length > 0 ? 1 : 0 }
 }
 
 /**
@@ -169,6 +199,7 @@ async function runCases(suite, bench, cases, kept, { seed, options }) {
     progress.say(`${bench.name}: ${cases.length - open.length} of ${cases.length} cases have results already`)
   }
   for (const [i, theCase] of open.entries()) {
+    endIfInterrupted()
     const what = `[${cases.length - open.length + i + 1}/${cases.length}] ${bench.name} ${theCase.id}`
     const startedAtMs = performance.now()
     const seconds = () => (performance.now() - startedAtMs) / 1000
@@ -189,5 +220,6 @@ async function runCases(suite, bench, cases, kept, { seed, options }) {
       progress.say(`${what}: failed after ${duration(seconds())}`)
     }
   }
+  endIfInterrupted()
   return failed
 }

@@ -8,6 +8,8 @@ import { loadBench } from './suites.js'
 /** @typedef {{ suite: Suite, theCase: BenchCase, seed: string, options: Record<string, string> }} Order */
 /** @typedef {{ progress: string, share?: number | undefined } | { result: unknown } | { error: string }} Told */
 
+// A terminal sends SIGINT to it too. Whoever waits for the result decides what becomes of it.
+process.on('SIGINT', () => {})
 process.once('message', (order) => void run(/** @type {Order} */ (order)))
 // Whoever waits for the result is gone.
 process.once('disconnect', () => process.exit(1))
