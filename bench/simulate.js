@@ -77,7 +77,7 @@ async function noFaults() {
       const { nodes, joining } = await build(simulator, nodeCount)
       const lookups = await lookUpRandomTargets(simulator, nodes, nodes, LOOKUPS, 1)
       return report('no faults', simulator, { joining, lookups }, [
-        [lookups.recall === 1, 'the recall of lookups must be 1'],
+        [lookups.recall >= 0.999, 'the recall of lookups must be 0.999 or more'],
       ])
     },
     { limitMs: LIMIT_MS },
@@ -203,20 +203,20 @@ async function putValues(simulator, nodes, count) {
   /** @type {Uint8Array[]} */
   const keys = []
   /** @type {number[]} */
-  const replicas = []
+  const acknowledged = []
   let failed = 0
   await inBatches(count, 10, async () => {
     const value = simulator.random.bytes(1 + simulator.random.int(880))
     try {
       const { key, storedAt, ...cost } = await simulator.random.pick(nodes).dht.put(value)
       note(costs, cost)
-      replicas.push(storedAt.length)
+      acknowledged.push(storedAt.length)
       keys.push(key)
     } catch {
       failed++
     }
   })
-  return { keys, puts: { count, failed, replicas: percentiles(replicas), ...summary(costs) } }
+  return { keys, puts: { count, failed, acknowledged: percentiles(acknowledged), ...summary(costs) } }
 }
 
 /**
