@@ -187,7 +187,7 @@ function limits() {
     let nowMs = 0
     const id = someBytes()
     const codec = createCodec('xorbit')
-    const slowClock = { now: () => nowMs, wallNow: () => nowMs, after: () => () => {} }
+    const ownClock = { now: () => nowMs, wallNow: () => nowMs, after: () => () => {} }
     const ignore = () => {}
     const observer = { onAnswer: ignore, onSilence: ignore, onNonsense: ignore, onGivenUp: ignore, onWrongId: ignore }
     const sender = {
@@ -200,7 +200,7 @@ function limits() {
     const rpc = new Rpc({
       ...{
         ...options,
-        clock: slowClock,
+        clock: ownClock,
         codec,
         transport: sender,
         identity: () => ({ id, flags: 2 }),
@@ -215,7 +215,7 @@ function limits() {
     return {
       ...{ name, group, batch: 200 },
       run: (/** @type {number} */ i) => {
-        // So slow that no host ever reaches its limit.
+        // A host's turn comes every 4,096 ms, so none ever reaches its limit.
         nowMs += 1
         rpc.receive(/** @type {string} */ (addresses[i & 4095]), datagram)
         if (rpc.counters.dropped.rateLimited > 0) throw new Error('a request was limited')
