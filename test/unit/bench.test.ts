@@ -1,11 +1,45 @@
 import type { ChildProcess } from 'node:child_process'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 
+interface Suite {
+  readonly name: string
+  readonly file: string
+}
+
+interface Bench {
+  readonly options: Record<string, unknown>
+  cases(options: Record<string, string>): { id: string }[]
+}
+
+interface Plot {
+  readonly file: string
+  readonly title: string
+  readonly kind: 'line' | 'bar'
+  readonly xName?: string
+  readonly xLog?: boolean
+  readonly categories?: string[]
+  readonly series: { name: string; points: [number, number][] }[]
+}
+
+// Plain JavaScript of the benches, without types of its own.
+const tool = (name: string) => import(new URL(`../../bench/tool/${name}.js`, import.meta.url).href)
+const { digestOfBench } = (await tool('machine')) as { digestOfBench: (suite: Suite) => string }
+const { readArguments } = (await tool('options')) as {
+  readArguments: (args: string[], bench: Bench) => { own: Record<string, string> }
+}
+const { drawPlot } = (await tool('plot')) as { drawPlot: (plot: Plot) => Promise<string> }
+const { loadBench, SUITES_FOLDER, suiteNamed } = (await tool('suites')) as {
+  loadBench: (suite: Suite) => Promise<Bench>
+  SUITES_FOLDER: string
+  suiteNamed: (folder: string, name: string) => Suite
+}
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const RUN = fileURLToPath(new URL('../../bench/run.js', import.meta.url))
 const REPORT = fileURLToPath(new URL('../../bench/report.js', import.meta.url))
 
@@ -72,8 +106,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-/** Runs a command to its end; SIGINT is sent once `interruptWhen` holds. */
-function node(file: string, args: readonly string[], interruptWhen?: () => boolean): Promise<Ended> {
+/** Runs a command to its end; SIGINT is sent, so many times, when `interruptWhen` holds for the first time. */
+function node(file: string, args: readonly string[], interruptWhen?: () => boolean, signals = 1): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const started = spawn(process.execPath, [file, ...args, '--suites', suites], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -88,8 +122,10 @@ function node(file: string, args: readonly string[], interruptWhen?: () => boole
       stderr += text
     })
     const watch = setInterval(() => {
-      if (interruptWhen?.()) started.kill('SIGINT')
-    }, 50)
+      if (!interruptWhen?.()) return
+      clearInterval(watch)
+      for (let sent = 0; sent < signals; sent++) started.kill('SIGINT')
+    }, 20)
     started.once('error', reject)
     started.once('close', (status) => {
       clearInterval(watch)
@@ -98,12 +134,22 @@ function node(file: string, args: readonly string[], interruptWhen?: () => boole
   })
 }
 
-function run(args: readonly string[], interruptWhen?: () => boolean): Promise<Ended> {
-  return node(RUN, [...args, '--results', results], interruptWhen)
+function run(args: readonly string[], interruptWhen?: () => boolean, signals?: number): Promise<Ended> {
+  return node(RUN, [...args, '--results', results], interruptWhen, signals)
 }
 
-function fake(args: readonly string[] = [], interruptWhen?: () => boolean): Promise<Ended> {
-  return run(['fake', '--log', log, ...args], interruptWhen)
+function fake(args: readonly string[] = [], interruptWhen?: () => boolean, signals?: number): Promise<Ended> {
+  return run(['fake', '--log', log, ...args], interruptWhen, signals)
+}
+
+/** Where plots are not looked at: drawing them takes longer than all else. */
+function leaveOutPlots(): void {
+  writeFileSync(join(suites, 'fake.js'), FAKE.replace('plots: [', 'never: ['))
+}
+
+/** The log as the default of its option, for `all`, which takes no options of a bench. */
+function withLog(): string {
+  return FAKE.replace("log: { value: ''", `log: { value: ${JSON.stringify(log)}`)
 }
 
 /** The numbers of the cases that ran, in their order. */
@@ -128,17 +174,35 @@ function elementsOf(svg: string): string[] {
   return names
 }
 
-test('lists the benches with their summaries', async () => {
-  const { status, stdout } = await run(['--list'])
-  expect(stdout).toBe('fake  squares of numbers\n')
-  expect(status).toBe(0)
-})
+test.each([[['--list']], [['all', '--list']], [['fake', '--list']]])(
+  'lists the benches with their summaries, and runs none: %s',
+  async (args) => {
+    writeFileSync(join(suites, 'fake.js'), withLog())
+    const { status, stdout } = await run(args)
+    expect(stdout).toBe('fake  squares of numbers\n')
+    expect(status).toBe(0)
+    expect(ran()).toEqual([])
+  },
+)
 
-test('says what the options of a bench are', async () => {
-  const { status, stdout } = await fake(['--help'])
-  expect(stdout).toMatch(/squares of numbers[\s\S]*--numbers 1,2,3[\s\S]*--seed 1/)
+test.each([
+  ['of a bench', 'fake', /squares of numbers[\s\S]*--numbers 1,2,3[\s\S]*--seed 1/],
+  ['of all', 'all', /npm run bench -- all \[options\][\s\S]*--seed 1/],
+])('says what the options are, %s, and runs nothing', async (_, name, options) => {
+  writeFileSync(join(suites, 'fake.js'), withLog())
+  const { status, stdout } = await run([name, '--help'])
+  expect(stdout).toMatch(options)
   expect(status).toBe(0)
   expect(ran()).toEqual([])
+})
+
+test.each([
+  ['--help', 0],
+  ['--nope', 2],
+])('the report answers %s in one line', async (option, expected) => {
+  const { status, stdout, stderr } = await node(REPORT, [option])
+  expect(status).toBe(expected)
+  expect(stdout + stderr).toMatch(/^usage: report\.js [^\n]+\n$/)
 })
 
 test.each([
@@ -155,9 +219,11 @@ test.each([
 })
 
 test('an interrupted run goes on with the cases that have no results yet', async () => {
+  leaveOutPlots()
   writeFileSync(`${log}.block`, '')
-  const first = await fake([], () => ran().length === 2)
+  const first = await fake([], () => ran().length === 2, 3)
   expect(first.status).toBe(130)
+  expect(first.stderr).toContain('interrupted; the same command goes on from here')
   expect(first.stdout).toBe('')
   expect(ran()).toEqual([1, 2])
   rmSync(`${log}.block`)
@@ -170,6 +236,7 @@ test('an interrupted run goes on with the cases that have no results yet', async
 })
 
 test('what only chooses cases keeps the results of the others, and all else begins anew', async () => {
+  leaveOutPlots()
   await fake(['--numbers', '1,3'])
   const more = await fake(['--numbers', '2'])
   expect(more.stdout).toMatch(/2 +4\n {2}1 +1\n {2}3 +9\n/)
@@ -189,6 +256,21 @@ test('says when the bench was changed since its results were measured', async ()
   expect(stderr).toContain('the bench was changed since its results were measured')
   expect(stdout).toContain('Squares grow fast.')
   expect(ran()).toEqual([1])
+})
+
+test('the code of a bench is its file and the folder of its name, but for installed packages', () => {
+  const suite = { name: 'fake', file: join(suites, 'fake.js') }
+  const own = join(folder, 'fake')
+  const digests = [digestOfBench(suite)]
+  mkdirSync(join(own, 'node_modules'), { recursive: true })
+  writeFileSync(join(own, 'one.js'), '1')
+  digests.push(digestOfBench(suite))
+  writeFileSync(join(own, 'node_modules', 'other.js'), '1')
+  expect(digestOfBench(suite)).toBe(digests[1])
+  mkdirSync(join(own, 'deeper'))
+  writeFileSync(join(own, 'deeper', 'two.js'), '2')
+  digests.push(digestOfBench(suite))
+  expect(new Set(digests).size).toBe(3)
 })
 
 test('a case that throws or dies is reported, not kept, and stops no other', async () => {
@@ -222,11 +304,72 @@ test('draws well-formed SVG, and writes a page with it', async () => {
   expect(existsSync(join(folder, 'benchmarks', 'fake-bar.svg'))).toBe(true)
 })
 
+test('shows every category of bars, and one value of x as itself', async () => {
+  const textsOf = async (plot: Partial<Plot>): Promise<string[]> => {
+    const svg = await drawPlot({ file: 'plot', title: 'Title', kind: 'line', series: [], ...plot })
+    return [...svg.matchAll(/<text[^>]*>([^<]*)</g)].map(([, text = '']) => text)
+  }
+  const categories = [
+    'no faults',
+    '10 % dead',
+    '30 % dead',
+    '1 % loss',
+    '5 % loss',
+    'a long name of a category',
+    'last',
+  ]
+  const points = categories.map((_, i): [number, number] => [i, i])
+  const bars = await textsOf({ kind: 'bar', categories, series: [{ name: 'one', points }] })
+  expect(bars).toEqual(expect.arrayContaining(categories))
+  for (const xLog of [true, false]) {
+    const series: Plot['series'] = [
+      { name: 'one', points: [[1000, 1]] },
+      { name: 'two', points: [[1000, 2]] },
+    ]
+    const texts = await textsOf({ xLog, xName: 'nodes', series })
+    expect(texts).toContain('1,000')
+    expect(texts.join(' ')).not.toMatch(/\d\.\d{4}/)
+  }
+})
+
 test('--quick takes the small sizes, and all runs every bench and makes the page', async () => {
-  const quick = FAKE.replace("log: { value: ''", `log: { value: ${JSON.stringify(log)}`)
-  writeFileSync(join(suites, 'fake.js'), quick)
+  writeFileSync(join(suites, 'fake.js'), withLog())
   const { status } = await run(['all', '--quick'])
   expect(status).toBe(0)
   expect(ran()).toEqual([1])
   expect(readFileSync(join(results, 'benchmarks.md'), 'utf8')).toContain('- [fake](#fake)')
 })
+
+test('all --json prints one document, by bench', async () => {
+  writeFileSync(join(suites, 'fake.js'), withLog())
+  writeFileSync(join(suites, 'other.js'), withLog().replace("name: 'fake'", "name: 'other'"))
+  const { status, stdout } = await run(['all', '--quick', '--json'])
+  expect(status).toBe(0)
+  expect(JSON.parse(stdout)).toMatchObject({
+    fake: { bench: 'fake', cases: [{ result: { result: 1 } }] },
+    other: { bench: 'other', cases: [{ result: { result: 1 } }] },
+  })
+})
+
+/** The real benches measure the built package. */
+beforeAll(() => {
+  // Written last by the build.
+  if (existsSync(join(ROOT, 'dist', 'vendor', 'k-bucket.js'))) return
+  execFileSync(process.execPath, [join(ROOT, 'scripts', 'build.js')], { stdio: 'ignore' })
+})
+
+test.each(['hops', 'latency', 'churn', 'scale', 'rpc', 'micro'])(
+  '%s has cases, each with an id of its own',
+  async (name) => {
+    const bench = await loadBench(suiteNamed(SUITES_FOLDER, name))
+    for (const args of [[], ['--quick']]) {
+      const ids = bench.cases({ ...readArguments(args, bench).own, seed: '1' }).map(({ id }) => id)
+      expect(ids).not.toEqual([])
+      expect(ids).not.toContain('')
+      expect(new Set(ids).size).toBe(ids.length)
+    }
+    for (const option of Object.keys(bench.options)) {
+      expect(() => bench.cases({ ...readArguments([], bench).own, [option]: 'nonsense' })).toThrow(`--${option} takes`)
+    }
+  },
+)
