@@ -66,6 +66,7 @@ export class Candidates {
   readonly #delayBits: (contact: Contact) => number
   // An array serves as the map too: the search for an id's place, by distance, finds the id itself.
   readonly #list: Candidate[] = []
+  #freed: Set<Address> | undefined
   readonly #byAddress = new Map<Address, Candidate>()
 
   /**
@@ -102,9 +103,16 @@ export class Candidates {
     candidate.state = state
   }
 
-  /** Forgets that an address was asked, as another node than the named one lives there. */
-  free(address: Address): void {
-    this.#byAddress.delete(address)
+  /**
+   * Forgets that an address was asked, as another node than the named one lives there.
+   *
+   * @returns false the second time: who answers with a new id each time is not to use up a lookup
+   */
+  free(address: Address): boolean {
+    if (this.#freed?.has(address)) return false
+    this.#freed ??= new Set()
+    this.#freed.add(address)
+    return this.#byAddress.delete(address)
   }
 
   /**

@@ -216,8 +216,7 @@ export class Lookup {
     if (candidate === undefined) return
     this.#candidates.move(candidate, 'failed')
     if (this.#finished) return
-    this.#candidates.free(candidate.contact.address)
-    this.#learn([actual], 1, candidate.depth)
+    if (this.#candidates.free(candidate.contact.address)) this.#learn([actual], 1, candidate.depth)
     this.#settle()
   }
 

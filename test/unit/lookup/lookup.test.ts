@@ -136,6 +136,18 @@ describe('a node that answers in the place of another', () => {
     expect(closestOf(lookup)).toEqual([20, 50, 60])
   })
 
+  test('is asked so once: a new id each time does not use up the lookup', () => {
+    const lookup = lookupOf([50], { alpha: 9, k: 3 })
+    askAll(lookup)
+    lookup.answered(id(50), [contact(9, 'liar')])
+    expect(askAll(lookup)).toEqual([9])
+    lookup.misnamed(id(9), contact(8, 'liar'))
+    expect(askAll(lookup)).toEqual([8])
+    lookup.misnamed(id(8), contact(7, 'liar'))
+    expect(askAll(lookup)).toEqual([])
+    expect(lookup.finished).toBe(true)
+  })
+
   test('is asked no more than once, and we ourselves never', () => {
     const lookup = lookupOf([50], { alpha: 9, k: 3 })
     askAll(lookup)
