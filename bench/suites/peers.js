@@ -87,6 +87,7 @@ export default {
       notes: [
         'A message is a datagram, or with kad-dht one write to a TCP connection; all nodes together, requests and replies.',
         'Traffic of an idle network is taken off, except from that of joining. kad-dht has smaller networks.',
+        'hyperdht goes on sending for long after it has joined: what is taken off may be more than what belongs to others, so its messages are too low.',
         'done: operations that were measured before the time was up, with those that failed after the sign !.',
         'acks of hyperdht are copies that were found at its nodes, as it does not tell.',
         ...results.flatMap(({ case: { id }, result }) =>
