@@ -75,16 +75,18 @@ describe('a forged reply', () => {
     const canaryHost = simulator.host()
     const canary = await RawPeer.on(canaryHost, beside(evil!.id))
     const contacts = packed(canaryHost, [canary.contact])
+    let replies = 0
     const lies: Record<string, Says> = {
       unmatched: { tid: new Uint8Array(8) },
-      wrongId: { id: beside(evil!.id, 2) },
       refusedId: { id: victim.dht.id },
       foreignNetwork: { network: 'another' },
     }
     evil!.onRequest = (request, from) => {
       if (request.method !== FIND_NODE.code) return
       const liar = reason === 'wrongAddress' ? accomplice : evil!
-      liar.answer(from, request, FIND_NODE, { contacts }, lies[reason])
+      // Another one each time: who sticks to one id is a node of that id, and is asked under it.
+      const lie = reason === 'wrongId' ? { id: beside(evil!.id, 2 + replies++) } : lies[reason]
+      liar.answer(from, request, FIND_NODE, { contacts }, lie)
     }
     const found = await simulator.run(() => victim.dht.findNode(evil!.id))
     await simulator.advance(5_000)
