@@ -112,7 +112,7 @@ export class DisjointLookup implements AnyLookup {
   }
 
   closest(): Contact[] {
-    return this.#merged((path) => path.closest())
+    return this.#nearestOf(this.#paths.flatMap((path) => path.closest()))
   }
 
   settled(): Contact[] {
@@ -120,13 +120,12 @@ export class DisjointLookup implements AnyLookup {
     // Who has not answered yet on one of the paths holds a place all the same.
     const alive = this.#paths.flatMap((path) => path.nearestAlive())
     const answered = new Set(alive.flatMap(({ state, contact }) => (state === 'answered' ? [mapKey(contact.id)] : [])))
-    const nearestAlive = this.#merged((path) => path.nearestAlive().map(({ contact }) => contact))
-    return nearestAlive.filter(({ id }) => answered.has(mapKey(id)))
+    return this.#nearestOf(alive.map(({ contact }) => contact)).filter(({ id }) => answered.has(mapKey(id)))
   }
 
   /** As {@link Lookup.conclusive}, over what all paths heard of. */
   get conclusive(): boolean {
-    const known = this.#merged((path) => path.nearest())
+    const known = this.#nearestOf(this.#paths.flatMap((path) => path.nearest()))
     const found = this.closest()
     const answered = known.filter(({ id }) => found.some((other) => sameBytes(other.id, id)))
     return 2 * answered.length > known.length
@@ -136,10 +135,9 @@ export class DisjointLookup implements AnyLookup {
     return (id && this.#pathOf.get(mapKey(id))?.hops(id)) ?? 0
   }
 
-  /** The k nearest of what each of the paths has. */
-  #merged(of: (path: Lookup) => readonly Contact[]): Contact[] {
-    const all = new Map<string, Contact>()
-    for (const path of this.#paths) for (const contact of of(path)) all.set(mapKey(contact.id), contact)
-    return nearest(all.values(), this.#target, this.#k)
+  /** The k nearest, each id once, of what all paths have. */
+  #nearestOf(contacts: readonly Contact[]): Contact[] {
+    const byId = new Map(contacts.map((contact) => [mapKey(contact.id), contact]))
+    return nearest(byId.values(), this.#target, this.#k)
   }
 }
