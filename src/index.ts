@@ -43,6 +43,8 @@ export type { DropReason, RpcCounters } from './rpc/index.js'
 export {
   type MaybePromise,
   MemoryStore,
+  type NodeState,
+  type NodeStateStore,
   type PutOutcome,
   type RecordStore,
   type RecordStoreLimits,

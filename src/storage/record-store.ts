@@ -1,3 +1,5 @@
+import type { NodeStateStore } from './node-state.js'
+
 /** A value now or later: a store in memory answers plainly, one on a disk when the write is durable. */
 export type MaybePromise<T> = T | Promise<T>
 
@@ -61,6 +63,9 @@ export interface RecordStoreLimits {
  * - Calls fail when its medium does, by throwing or rejecting; a wrong argument is a `RangeError`.
  */
 export interface RecordStore {
+  /** Where the node keeps its id, its keys and its contacts; a store that ends with the process has none. */
+  readonly nodeState?: NodeStateStore
+
   /** The records of one key and kind, in no particular order, expired ones included; none when there are none. */
   list(key: Uint8Array, kind: number): MaybePromise<readonly StoredRecord[]>
 
