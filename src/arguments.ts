@@ -4,7 +4,7 @@
 import { DhtError } from './errors.js'
 import type { Address, Contact, NodeId } from './keyspace/index.js'
 import { ID_BYTES, sameBytes } from './keyspace/index.js'
-import type { Refused } from './node/index.js'
+import type { Refused, ValueProgress } from './node/index.js'
 import type { KeyPair, Signatures } from './platform/signatures.js'
 import { PEER_DATA_BYTES_MAX, SALT_BYTES_MAX, SEQ_MAX, VALUE_BYTES_MAX } from './records/index.js'
 import { METHOD_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from './wire/index.js'
@@ -23,8 +23,8 @@ export interface StoreOptions extends CallOptions {
   readonly republish?: boolean | undefined
 }
 
-/** Options of `put` and `storeRecord`. */
-export interface PutOptions extends StoreOptions {
+/** Options of `storeRecord`. */
+export interface StoreRecordOptions extends StoreOptions {
   /**
    * How many holders must have stored it before the call returns, 1 to k; where there are fewer than k nodes, as large
    * a share of them. The others are stored at all the same, behind.
@@ -34,9 +34,25 @@ export interface PutOptions extends StoreOptions {
   readonly acknowledgements?: number | undefined
 }
 
-/** The names of {@link StoreOptions}, and of {@link PutOptions}, beside `signal`. */
+/** Called again and again while a value is stored or fetched. */
+export type ProgressListener = (progress: ValueProgress) => void
+
+/** Options of `put`. */
+export interface PutOptions extends StoreRecordOptions {
+  /** Told how much of the value enough holders have. */
+  readonly onProgress?: ProgressListener | undefined
+}
+
+/** Options of `get`. */
+export interface GetOptions extends CallOptions {
+  /** Told how much of the value has come; first when its size is known. */
+  readonly onProgress?: ProgressListener | undefined
+}
+
+/** The names of {@link StoreOptions}, {@link StoreRecordOptions} and {@link PutOptions}, beside `signal`. */
 export const STORE_OPTION_NAMES: readonly string[] = ['lifetimeMs', 'republish']
-export const PUT_OPTION_NAMES: readonly string[] = [...STORE_OPTION_NAMES, 'acknowledgements']
+export const STORE_RECORD_OPTION_NAMES: readonly string[] = [...STORE_OPTION_NAMES, 'acknowledgements']
+export const PUT_OPTION_NAMES: readonly string[] = [...STORE_RECORD_OPTION_NAMES, 'onProgress']
 
 /** Options of `publish`. */
 export interface PublishOptions extends StoreOptions {
@@ -80,13 +96,32 @@ export function mustBeRecord(record: unknown, bytesMax: number): Uint8Array {
   return new Uint8Array(record)
 }
 
-/** A value of one record, copied. */
-export function mustBeValue(value: unknown): Uint8Array {
+/**
+ * A value, copied.
+ *
+ * @param bytesMax - what one record holds, unless it may be cut
+ */
+export function mustBeValue(value: unknown, bytesMax: number = VALUE_BYTES_MAX): Uint8Array {
   if (!(value instanceof Uint8Array)) throw new TypeError('the value must be a Uint8Array')
-  if (value.length > VALUE_BYTES_MAX) {
-    throw new DhtError('ERR_VALUE_TOO_LARGE', `a value has at most ${VALUE_BYTES_MAX} bytes, this one ${value.length}`)
+  if (value.length > bytesMax) {
+    throw new DhtError('ERR_VALUE_TOO_LARGE', `a value has at most ${bytesMax} bytes, this one ${value.length}`)
   }
   return new Uint8Array(value)
+}
+
+/** Who is told of the progress, if anybody. What it throws is not the call's: it surfaces on its own. */
+export function mustBeProgressListener(listener: unknown): ProgressListener {
+  if (listener === undefined) return () => {}
+  if (typeof listener !== 'function') throw new TypeError('onProgress must be a function')
+  return (progress) => {
+    try {
+      listener(progress)
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
 }
 
 /** A payload of an application's own message, copied. */

@@ -1,16 +1,20 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { announce } from './announcing.js'
-import type { AnnounceOptions, CallOptions, PublishOptions, PutOptions, ResolveOptions } from './arguments.js'
+import type {
+  AnnounceOptions,
+  CallOptions,
+  GetOptions,
+  PublishOptions,
+  PutOptions,
+  ResolveOptions,
+  StoreRecordOptions,
+} from './arguments.js'
 import {
   copyOfContact,
-  copyOfRefusal,
-  mustBeAcknowledgements,
   mustBeCallee,
   mustBeCallOptions,
-  mustBeFlag,
   mustBeKey,
-  mustBeLifetime,
   mustBeMatching,
   mustBeMethodName,
   mustBePayload,
@@ -18,21 +22,19 @@ import {
   mustBePort,
   mustBeRecord,
   mustBeSalt,
-  mustBeValue,
-  PUT_OPTION_NAMES,
 } from './arguments.js'
 import type { DhtEvents, Listener } from './events.js'
 import type { Address, Contact, NodeId } from './keyspace/index.js'
 import { LifeCycle } from './life-cycle.js'
 import { call, query, serve } from './messages.js'
-import type { FoundRecord, FoundRecords, LocatedPeer, QueryReply, StoredAt } from './node/index.js'
-import { findNodes, getRecord, locatePeers, putCopies, resolveRecords } from './node/index.js'
+import type { FoundRecord, FoundRecords, LocatedPeer, QueryReply } from './node/index.js'
+import { findNodes, getRecord, locatePeers, resolveRecords } from './node/index.js'
 import type { DhtConfig, DhtOptions } from './options.js'
 import { resolveOptions } from './options.js'
 import type { KeyPair } from './platform/signatures.js'
 import { publishValue } from './publishing.js'
 import type { RecordKind } from './records/index.js'
-import { encodeImmutable, immutableValue, KindCode, mutableKey, readMutable } from './records/index.js'
+import { KindCode, mutableKey, readMutable } from './records/index.js'
 import type {
   Announcement,
   AppHandler,
@@ -49,6 +51,8 @@ import type {
 } from './results.js'
 import { SearchIterator } from './search-iterator.js'
 import { statsOf } from './stats.js'
+import { storeRecord } from './storing.js'
+import { getValue, putValue } from './values.js'
 import { appMethod, PING } from './wire/index.js'
 
 const NO_PAYLOAD = new Uint8Array(0)
@@ -92,28 +96,28 @@ export class Dht implements AsyncDisposable {
 
   /**
    * Stores a value at the k nodes nearest to its key. Returns when three quarters of them have it, or as many as the
-   * option `acknowledgements` says; the others get it behind.
+   * option `acknowledgements` says; the others get it behind. A value of more than 880 bytes is cut into parts of 880,
+   * each stored at the k nodes nearest to its own key, and a tree that names them under one key.
    *
-   * @param value - at most 880 bytes
+   * @param value - at most 1 MiB
    * @throws DhtError `ERR_VALUE_TOO_LARGE`; `ERR_NO_CONTACTS` when the routing table is empty; `ERR_TIMEOUT` when
-   *   nobody answered; `ERR_NOT_STORED` when nobody stored it, with the first refusal as its `cause`
+   *   nobody answered; `ERR_NOT_STORED` when nobody stored it or a part of it, with the first refusal as its `cause`
    */
   async put(value: Uint8Array, options?: PutOptions): Promise<PutResult> {
-    const { key, record } = encodeImmutable(mustBeValue(value))
-    return { key, ...(await this.#store(this.#kind(KindCode.immutable), key, record, options)) }
+    return putValue(this.#life, this.#config, this.#kind(KindCode.immutable), value, options)
   }
 
   /**
-   * Gets the value of a key: the first one found that the key is the hash of.
+   * Gets the value of a key: the first one found that the key is the hash of. Each part of a long one is verified as it
+   * comes, and taken from another holder where it is wrong or late.
    *
    * @returns undefined when more than half of the k nearest nodes answered and none has it
-   * @throws DhtError `ERR_NO_CONTACTS` when the routing table is empty, `ERR_TIMEOUT` when too few answered to tell
+   * @throws DhtError `ERR_NO_CONTACTS` when the routing table is empty, `ERR_TIMEOUT` when too few answered to tell;
+   *   `ERR_INCOMPLETE` when a part of it was not found; `ERR_VALUE_TOO_LARGE` when it has more than 1 MiB;
+   *   `ERR_MALFORMED_VALUE` when its parts don't fit together
    */
-  async get(key: Uint8Array, options?: CallOptions): Promise<GetResult | undefined> {
-    const wanted = mustBeKey('key', key)
-    const { signal } = mustBeCallOptions(options)
-    const { record, ...costs } = await this.#get(this.#kind(KindCode.immutable), wanted, signal)
-    return record && { value: immutableValue(record), ...costs }
+  async get(key: Uint8Array, options?: GetOptions): Promise<GetResult | undefined> {
+    return getValue(this.#life, this.#kind(KindCode.immutable), mustBeKey('key', key), options)
   }
 
   /**
@@ -194,13 +198,13 @@ export class Dht implements AsyncDisposable {
     kind: RecordKind,
     key: Uint8Array,
     record: Uint8Array,
-    options?: PutOptions,
+    options?: StoreRecordOptions,
   ): Promise<StoreRecordResult> {
     const known = this.#mustBeOwnKind(kind)
     const wanted = mustBeKey('key', key)
     const content = mustBeRecord(record, known.recordBytesMax)
     if (!known.isValid(wanted, content, this.id)) throw new TypeError('the record is not valid for the key')
-    return this.#store(known, wanted, content, options)
+    return storeRecord(this.#life, this.#config, known, wanted, content, options)
   }
 
   /**
@@ -334,26 +338,6 @@ export class Dht implements AsyncDisposable {
   /** Closes the node where `await using` leaves its scope. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  /** Stores one record for all holders, and stores it again by itself unless told otherwise. */
-  async #store(
-    kind: RecordKind,
-    key: NodeId,
-    record: Uint8Array,
-    options: PutOptions | undefined,
-  ): Promise<StoreRecordResult> {
-    const { acknowledgements, lifetimeMs: given, republish, signal } = mustBeCallOptions(options, PUT_OPTION_NAMES)
-    const needed = mustBeAcknowledgements(acknowledgements, this.#config.k) ?? this.#config.acknowledgements
-    const lifetimeMs = mustBeLifetime(given, this.#config.valueLifetimeMaxMs) ?? this.#config.valueLifetimeMs
-    const isKept = mustBeFlag('republish', republish) ?? true
-    const { node, publications } = this.#life.parts
-    const stored = await this.#life.run<StoredAt>(signal, (done) =>
-      putCopies(node, { key, kind, lifetimeMs }, record, needed, done),
-    )
-    if (isKept) publications.add(key, kind, record, lifetimeMs)
-    else publications.delete(key, kind, record)
-    return { ...stored, storedAt: stored.storedAt.map(copyOfContact), refused: stored.refused.map(copyOfRefusal) }
   }
 
   #get(kind: RecordKind, key: NodeId, signal: AbortSignal | undefined): Promise<FoundRecord> {

@@ -9,8 +9,12 @@ export type DhtErrorCode =
   | 'ERR_NO_CONTACTS'
   /** No node accepted the record; `cause` tells why the first of them refused. */
   | 'ERR_NOT_STORED'
-  /** A value is longer than one record holds. */
+  /** A value is longer than can be stored, or than its reader takes. */
   | 'ERR_VALUE_TOO_LARGE'
+  /** A part of a value was not found, or nobody answered who could have it; `cause` tells which. */
+  | 'ERR_INCOMPLETE'
+  /** The parts of a value don't fit together: whoever stored it made it so. */
+  | 'ERR_MALFORMED_VALUE'
   /** A compare-and-swap found another sequence number than the expected one. */
   | 'ERR_CAS_MISMATCH'
   /** A holder has a record with a higher sequence number. */

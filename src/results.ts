@@ -17,8 +17,12 @@ export interface Started {
 
 /** What `put` did. */
 export interface PutResult extends Costs {
-  /** Under which key the value can be got: its SHA-256. */
+  /** Under which key the value can be got: its SHA-256, or that of the tree which names its parts. */
   readonly key: Uint8Array
+  /** Of how many records it is made: 1 up to 880 bytes. `storedAt` and `refused` are those of the one with the key. */
+  readonly parts: number
+  /** How many holders the record with the fewest had by then. */
+  readonly replicasMin: number
   /** Who stored it, nearest to the key first: at least one. */
   readonly storedAt: Contact[]
   /** Who did not, and why: a refusal with its code, or `ERR_TIMEOUT`. */
@@ -29,6 +33,8 @@ export interface PutResult extends Costs {
 export interface GetResult extends Costs {
   /** The value, verified to belong to the key. */
   readonly value: Uint8Array
+  /** Of how many records it was made. */
+  readonly parts: number
 }
 
 /** What `publish` did. */

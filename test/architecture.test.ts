@@ -43,6 +43,14 @@ const LAYERS: Readonly<Record<string, { values: readonly string[]; types: readon
     values: ['keyspace', 'arguments.ts', 'life-cycle.ts', 'node', 'records', 'results.ts'],
     types: ['options.ts', 'platform'],
   },
+  'storing.ts': {
+    values: ['keyspace', 'arguments.ts', 'life-cycle.ts', 'node', 'records', 'results.ts'],
+    types: ['options.ts'],
+  },
+  'values.ts': {
+    values: ['keyspace', 'arguments.ts', 'life-cycle.ts', 'node', 'records', 'results.ts', 'storing.ts'],
+    types: ['options.ts'],
+  },
   'stats.ts': { values: ['life-cycle.ts', 'results.ts'], types: [] },
   'events.ts': { values: ['keyspace', 'errors.ts'], types: ['platform'] },
   'operations.ts': { values: ['errors.ts'], types: [] },

@@ -28,6 +28,8 @@ export interface Parcel {
 export interface DeliveryEvents {
   /** Whether a holder that says it has the record, or a newer one, needs it all the same. */
   readonly evenIfHeld: boolean
+  /** A request for tokens left, the first or a resent one. */
+  asked?(): void
   /** A STORE left, the first or a resent one. */
   sent(): void
   /** A parcel was taken, or refused. */
@@ -70,6 +72,7 @@ export function deliver(
         holder,
         { kind: kind.code, keys },
         {
+          ...(events.asked && { sent: events.asked }),
           done(error, result) {
             ended()
             if (error || !result) {

@@ -29,13 +29,20 @@ const IGNORE = (): void => {}
  * Gets the first valid record of a key, of a kind where any is the answer: from our own store, else from the network.
  * That there is none, which is no error, is said only when more than half of the k nearest answered.
  *
+ * @param alpha - how many are asked at once; fewer take more time and fewer messages
  * @returns cancels it
  */
-export function getRecord(node: NodeContext, key: NodeId, kind: RecordKind, done: Done<FoundRecord>): () => void {
+export function getRecord(
+  node: NodeContext,
+  key: NodeId,
+  kind: RecordKind,
+  done: Done<FoundRecord>,
+  alpha: number = node.config.alpha,
+): () => void {
   let cancel = IGNORE
   let isOpen = true
   const fromNetwork = (): void => {
-    if (isOpen) cancel = getFromNetwork(node, key, kind, done)
+    if (isOpen) cancel = getFromNetwork(node, key, kind, alpha, done)
   }
   const fromStore = (held: readonly StoredRecord[]): void => {
     if (!isOpen) return
@@ -52,12 +59,18 @@ export function getRecord(node: NodeContext, key: NodeId, kind: RecordKind, done
 }
 
 /** One lookup serves all who want the same at the same time. */
-function getFromNetwork(node: NodeContext, key: NodeId, kind: RecordKind, done: Done<FoundRecord>): () => void {
+function getFromNetwork(
+  node: NodeContext,
+  key: NodeId,
+  kind: RecordKind,
+  alpha: number,
+  done: Done<FoundRecord>,
+): () => void {
   if (node.table.size === 0) return refuse(done)
-  return node.gets.join(turnOf(key, kind), (found) => lookUp(node, key, kind, found), done)
+  return node.gets.join(turnOf(key, kind), (found) => lookUp(node, key, kind, alpha, found), done)
 }
 
-function lookUp(node: NodeContext, key: NodeId, kind: RecordKind, done: Done<FoundRecord>): () => void {
+function lookUp(node: NodeContext, key: NodeId, kind: RecordKind, alpha: number, done: Done<FoundRecord>): () => void {
   let nearestWithout: { contact: Contact; token: Uint8Array } | undefined
   const events: RecordLookupEvents = {
     answer(contact, { records, token }, end) {
@@ -76,7 +89,8 @@ function lookUp(node: NodeContext, key: NodeId, kind: RecordKind, done: Done<Fou
       else done(inconclusive(outcome), undefined)
     },
   }
-  return lookUpRecords(node, key, kind, () => ONE_RECORD, events, FRUITLESS_REPLIES_MAX).stop
+  return lookUpRecords(node, key, kind, () => ONE_RECORD, events, { alpha, fruitlessRepliesMax: FRUITLESS_REPLIES_MAX })
+    .stop
 }
 
 /** Paper 2.3: the nearest node seen that lacked the record gets a copy, so that the next search ends earlier. */

@@ -111,6 +111,14 @@ export interface RecordLookupEvents {
   done(outcome: LookupOutcome): void
 }
 
+/** How hasty a lookup is. */
+export interface Pace {
+  /** How many queries it keeps in flight. */
+  readonly alpha: number
+  /** Replies in a row that bring nothing nearer, after which all of the k nearest that are left are asked at once. */
+  readonly fruitlessRepliesMax: number
+}
+
 /** Asks for tokens and contacts only. */
 export const TOKENS_ONLY: RecordRequest = { want: 0, minSeq: 0n, cursor: NO_CURSOR }
 
@@ -121,6 +129,7 @@ export const ONE_RECORD: RecordRequest = { want: 1, minSeq: 0n, cursor: NO_CURSO
  * Looks for the records of a key (paper 2.3), and for the nodes that should hold them.
  *
  * @param request - what a contact is asked for, given what came until then
+ * @param pace - that of all lookups by default
  */
 export function lookUpRecords(
   node: NodeContext,
@@ -128,9 +137,9 @@ export function lookUpRecords(
   kind: RecordKind,
   request: (contact: Contact) => RecordRequest,
   events: RecordLookupEvents,
-  fruitlessRepliesMax: number = FRUITLESS_REPLIES_MAX,
+  pace: Partial<Pace> = {},
 ): LookupRun {
-  const lookup = createLookup(node, key, nearestSeeds(node, key), fruitlessRepliesMax)
+  const lookup = createLookup(node, key, nearestSeeds(node, key), pace)
   const query: Query = (contact, queryEvents, run) => {
     let isOpen = true
     let cancel = askRecords(node, contact, key, kind, request(contact), queryEvents, (error, result, from) => {
@@ -198,10 +207,10 @@ function createLookup(
   node: NodeContext,
   target: NodeId,
   seeds: readonly Contact[],
-  fruitlessRepliesMax: number = FRUITLESS_REPLIES_MAX,
+  { alpha = node.config.alpha, fruitlessRepliesMax = FRUITLESS_REPLIES_MAX }: Partial<Pace> = {},
 ): AnyLookup {
   const { config, id, rpc } = node
-  const { k, alpha, disjointPaths } = config
+  const { k, disjointPaths } = config
   const delayBits = ({ address }: Contact): number => BITS_PER_ROUND_TRIP * rpc.relativeDelay(address)
   const takePerReplyMax = TAKE_PER_REPLY * k
   const options = { target, k, alpha, ownId: id, takePerReplyMax, fruitlessRepliesMax, delayBits }

@@ -22,6 +22,8 @@ const RETRY_SHARE = 1 / 16
 interface KeptAlive {
   readonly key: NodeId
   readonly kind: RecordKind
+  /** The keys that the application knows it by: its own, or those of the values that it is a part of. */
+  owners: readonly NodeId[]
   record: Uint8Array
   lifetimeMs: number
   dueAtMs: number
@@ -70,15 +72,24 @@ export class Publications {
     return this.#publications.size
   }
 
-  /** Keeps a record alive that was just stored; it replaces an earlier one of its key, kind and slot. */
-  add(key: NodeId, kind: RecordKind, record: Uint8Array, lifetimeMs: number): void {
+  /**
+   * Keeps a record alive that was just stored; it replaces an earlier one of its key, kind and slot.
+   *
+   * @param owner - the key of the value that it is a part of
+   */
+  add(key: NodeId, kind: RecordKind, record: Uint8Array, givenLifetimeMs: number, owner: NodeId = key): void {
     // The node may have closed in the turn in which it was stored.
     if (this.#isStopped) return
     const name = nameOf(key, kind, record)
     if (this.#hasNewer(name, kind, record)) return
+    const known = this.#publications.get(name)
+    const others = without(known, owner)
+    // What belongs to several values is needed for as long as the longest of them.
+    const lifetimeMs = others.length > 0 ? Math.max(givenLifetimeMs, known?.lifetimeMs ?? 0) : givenLifetimeMs
     this.#publications.delete(name)
     const dueAtMs = this.#node.clock.now() + this.#delayMs(lifetimeMs)
-    this.#publications.set(name, { key, kind, record, lifetimeMs, dueAtMs, isUnderWay: false })
+    const owners = [...others, owner]
+    this.#publications.set(name, { key, kind, owners, record, lifetimeMs, dueAtMs, isUnderWay: false })
     // The oldest leave: a program that publishes for ever must not grow for ever.
     for (const oldest of this.#publications.keys()) {
       if (this.#publications.size <= this.#node.config.publicationsMax) break
@@ -92,19 +103,17 @@ export class Publications {
     return this.#publications.get(nameOf(key, kind))?.record
   }
 
-  /** Stops keeping alive the record of a key, kind and slot. */
-  delete(key: NodeId, kind: RecordKind, record: Uint8Array): void {
+  /** Stops keeping alive the record of a key, kind and slot, unless it has other owners. */
+  delete(key: NodeId, kind: RecordKind, record: Uint8Array, owner: NodeId = key): void {
     const name = nameOf(key, kind, record)
-    if (!this.#hasNewer(name, kind, record)) this.#publications.delete(name)
+    if (!this.#hasNewer(name, kind, record)) this.#disown(name, owner)
   }
 
-  /** The same of whatever kind and slot; false when there was nothing. */
-  forget(key: NodeId): boolean {
-    const sizeBefore = this.#publications.size
-    for (const [name, publication] of this.#publications) {
-      if (sameBytes(publication.key, key)) this.#publications.delete(name)
-    }
-    return this.#publications.size < sizeBefore
+  /** The same of whatever has this owner; false when there was nothing. */
+  forget(owner: NodeId): boolean {
+    let count = 0
+    for (const name of [...this.#publications.keys()]) if (this.#disown(name, owner)) count++
+    return count > 0
   }
 
   stop(): void {
@@ -112,6 +121,15 @@ export class Publications {
     this.#cancelTimer()
     this.#publications.clear()
     this.#running.cancelAll()
+  }
+
+  #disown(name: string, owner: NodeId): boolean {
+    const known = this.#publications.get(name)
+    const owners = without(known, owner)
+    if (!known || owners.length === known.owners.length) return false
+    if (owners.length === 0) this.#publications.delete(name)
+    else known.owners = owners
+    return true
   }
 
   /** Of two calls the later one may have been done first. */
@@ -168,31 +186,41 @@ export class Publications {
         done: (lookups) => {
           ended()
           log('stored again with %d lookups', lookups)
-          for (const { publication, outcome } of outcomes.values()) this.#settle(publication, outcome)
+          const failures = new Map<string, { readonly key: NodeId; readonly error: DhtError }>()
+          for (const { publication, outcome } of outcomes.values()) {
+            const error = this.#settle(publication, outcome)
+            if (!error) continue
+            // A value of a thousand parts fails once.
+            for (const key of publication.owners)
+              if (!failures.has(mapKey(key))) failures.set(mapKey(key), { key, error })
+          }
+          for (const { key, error } of failures.values()) this.#events.failed(key, error)
           this.#scheduleNext()
         },
       }),
     )
   }
 
-  #settle(publication: KeptAlive, { error, rival, settled, stored, superseded }: Outcome): void {
+  /** @returns why it was not stored, if it was not */
+  #settle(publication: KeptAlive, { error, rival, settled, stored, superseded }: Outcome): DhtError | undefined {
     const { key, kind, lifetimeMs, record } = publication
     const name = nameOf(key, kind, record)
     publication.isUnderWay = false
     // It may have been replaced or forgotten meanwhile.
-    if (this.#publications.get(name) !== publication) return
+    if (this.#publications.get(name) !== publication) return undefined
     const nowMs = this.#node.clock.now()
     if (stored > 0) keepOwnCopy(this.#node, { key, kind, lifetimeMs }, record)
     // More than one liar's word: most of the holders have another record that wins.
     if (superseded > settled / 2) {
       this.#publications.delete(name)
-      this.#events.failed(key, rival as DhtError)
-    } else if (stored > 0) {
-      publication.dueAtMs = nowMs + this.#delayMs(lifetimeMs)
-    } else {
-      publication.dueAtMs = nowMs + lifetimeMs * RETRY_SHARE
-      this.#events.failed(key, error ?? new DhtError('ERR_TIMEOUT', 'too few nodes answered to find its holders'))
+      return rival
     }
+    if (stored > 0) {
+      publication.dueAtMs = nowMs + this.#delayMs(lifetimeMs)
+      return undefined
+    }
+    publication.dueAtMs = nowMs + lifetimeMs * RETRY_SHARE
+    return error ?? new DhtError('ERR_TIMEOUT', 'too few nodes answered to find its holders')
   }
 }
 
@@ -209,6 +237,11 @@ function note(outcome: Outcome | undefined, error: DhtError | undefined): void {
   } else {
     outcome.error ??= error
   }
+}
+
+/** The owners of a publication but one. */
+function without(publication: KeptAlive | undefined, owner: NodeId): NodeId[] {
+  return (publication?.owners ?? []).filter((other) => !sameBytes(other, owner))
 }
 
 /** @param record - needed where a key has several */

@@ -37,6 +37,7 @@ const NOBODY = { answered: 0, closest: [] }
  * all were asked; what is left then goes on behind.
  *
  * @param recordFor - the record that a holder gets
+ * @param found - called with what the lookup came to, maybe after it is done
  * @returns cancels it; what was stored by then stays
  */
 export function putRecord(
@@ -45,6 +46,7 @@ export function putRecord(
   recordFor: RecordFor,
   acknowledgements: number,
   done: Done<StoredAt>,
+  found: (outcome: LookupOutcome) => void = () => {},
 ): () => void {
   if (node.table.size === 0) return refuse(done)
   const { clock, config } = node
@@ -87,9 +89,10 @@ export function putRecord(
   const run = lookUpRecords(node, storing.key, storing.kind, () => TOKENS_ONLY, {
     answer: (contact, { token }) => tokens.set(mapKey(contact.id), token),
     settled: storeAtEach,
-    done(found) {
-      outcome = found
-      storeAtEach(found.closest)
+    done(ended) {
+      outcome = ended
+      found(outcome)
+      storeAtEach(outcome.closest)
       conclude()
     },
   })

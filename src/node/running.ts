@@ -22,6 +22,7 @@ export class Running {
   /**
    * Does something for each of the items in their order, at most `max` at once.
    *
+   * @param items - more may be added at the end while some are under way
    * @param start - begins it for one and returns its cancel; it calls `ended` when that has ended, maybe at once
    * @param done - called once, when all have ended; not when they were cancelled
    */

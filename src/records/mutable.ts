@@ -2,7 +2,7 @@ import type { NodeId } from '../keyspace/index.js'
 import { hash, sameBytes } from '../keyspace/index.js'
 import type { KeyPair, Signatures } from '../platform/signatures.js'
 import { compareBytes, concat, copy, mustBeSeq, mustBeShort, readU16, readU64, signedPrefix } from './bytes.js'
-import { VALUE_BYTES_MAX } from './immutable.js'
+import { VALUE_BYTES_MAX } from './plain.js'
 import type { RecordKind } from './record-kind.js'
 import { KindCode } from './record-kind.js'
 

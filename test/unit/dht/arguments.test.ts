@@ -4,6 +4,7 @@ import {
   DhtError,
   generateKeyPair,
   keyOf,
+  LARGE_VALUE_BYTES_MAX,
   PEER_DATA_BYTES_MAX,
   SALT_BYTES_MAX,
   VALUE_BYTES_MAX,
@@ -145,6 +146,13 @@ const recordCalls: Call[] = [
 const calls: Call[] = [
   ...recordCalls,
   ...NO_BYTES.map((value): Call => [`put ${shown(value)}`, (dht) => dht.put(value), TypeError]),
+  ...[null, true, 'f', {}].flatMap((onProgress): Call[] => [
+    [`put onProgress ${shown(onProgress)}`, (dht) => dht.put(bytes(3), { onProgress }), TypeError],
+    [`put of parts, onProgress ${shown(onProgress)}`, (dht) => dht.put(bytes(3000), { onProgress }), TypeError],
+    [`get onProgress ${shown(onProgress)}`, (dht) => dht.get(KEY, { onProgress }), TypeError],
+  ]),
+  ['put of parts, acknowledgements', (dht) => dht.put(bytes(3000), { acknowledgements: 21 }), RangeError],
+  ['put of parts, lifetimeMs', (dht) => dht.put(bytes(3000), { lifetimeMs: 1 }), RangeError],
   ...NO_BYTES.map((value): Call => [`get ${shown(value)}`, (dht) => dht.get(value), TypeError]),
   ...NO_BYTES.map((value): Call => [`findNode ${shown(value)}`, (dht) => dht.findNode(value), TypeError]),
   ...NO_KEYS.map((key): Call => [`get ${shown(key)}`, (dht) => dht.get(key), RangeError]),
@@ -152,7 +160,7 @@ const calls: Call[] = [
   ...NO_KEYS.map((id): Call => [`ping id ${shown(id)}`, (dht, { address }) => dht.ping({ id, address }), RangeError]),
   [
     'put one byte too many',
-    (dht) => dht.put(bytes(VALUE_BYTES_MAX + 1)),
+    (dht) => dht.put(bytes(LARGE_VALUE_BYTES_MAX + 1)),
     expect.objectContaining({ code: 'ERR_VALUE_TOO_LARGE' }),
   ],
   [

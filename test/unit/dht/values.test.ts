@@ -103,7 +103,7 @@ describe('put and get', () => {
       const { dht } = members[1]!
       const { key } = await dht.put(bytes(100))
       const sentBefore = simulator.stats.sent
-      expect(await dht.get(key)).toEqual({ value: bytes(100), hops: 0, messages: 0, elapsedMs: 0 })
+      expect(await dht.get(key)).toEqual({ value: bytes(100), parts: 1, hops: 0, messages: 0, elapsedMs: 0 })
       expect(simulator.stats.sent).toBe(sentBefore)
       kill(members.filter((_, i) => i !== 1))
       expect((await dht.get(key))?.value).toEqual(bytes(100))

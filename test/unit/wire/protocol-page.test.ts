@@ -2,7 +2,12 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { DhtErrorCode } from '../../../src/errors.js'
 import { resolveOptions } from '../../../src/options.js'
-import { PEER_DATA_BYTES_MAX, SALT_BYTES_MAX, VALUE_BYTES_MAX } from '../../../src/records/index.js'
+import {
+  LARGE_VALUE_BYTES_MAX,
+  PEER_DATA_BYTES_MAX,
+  SALT_BYTES_MAX,
+  VALUE_BYTES_MAX,
+} from '../../../src/records/index.js'
 import { Simulator } from '../../../src/testing/index.js'
 import * as wire from '../../../src/wire/index.js'
 
@@ -91,6 +96,7 @@ describe('docs/protocol.md', () => {
       wire.RECORD_BYTES_MAX,
       wire.TOKENS_KEYS_MAX,
       VALUE_BYTES_MAX,
+      LARGE_VALUE_BYTES_MAX,
       SALT_BYTES_MAX,
       PEER_DATA_BYTES_MAX,
       wire.METHOD_NAME_BYTES_MAX,

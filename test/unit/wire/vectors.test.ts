@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { fromHex, toHex } from '../../../src/keyspace/index.js'
-import { encodeImmutable, immutableKind, immutableValue } from '../../../src/records/index.js'
+import { encodeImmutable, encodeTree, immutableKind, immutableValue } from '../../../src/records/index.js'
 import type { Message, Method } from '../../../src/wire/index.js'
 import {
   appMethod,
@@ -36,6 +36,10 @@ interface Messages {
 const HOLDER = new Uint8Array(32)
 
 interface Records {
+  readonly trees: {
+    readonly valid: readonly { name: string; length: number; key: string; root: string; records: number }[]
+    readonly invalid: readonly { name: string; key: string; record: string }[]
+  }
   readonly kind: number
   readonly valid: readonly Record<'name' | 'value' | 'key' | 'record', string>[]
   readonly invalid: readonly Record<'name' | 'key' | 'record', string>[]
@@ -162,6 +166,25 @@ describe('records', () => {
   })
 
   test.each(records.invalid)('$name is invalid', ({ key, record }) => {
+    expect(immutableKind.isValid(fromHex(key), fromHex(record), HOLDER)).toBe(false)
+  })
+})
+
+describe('trees', () => {
+  const { valid, invalid } = records.trees
+  const counting = (length: number): Uint8Array => new Uint8Array(length).map((_, i) => i % 251)
+
+  test.each(valid)(
+    '$name: the value makes the key, the root and so many records',
+    ({ length, key, root, records: count }) => {
+      const made = encodeTree(counting(length))
+      expect({ key: toHex(made.root.key), root: toHex(made.root.record) }).toEqual({ key, root })
+      expect(made.parts.length + 1).toBe(count)
+      expect(immutableKind.isValid(fromHex(key), fromHex(root), HOLDER)).toBe(true)
+    },
+  )
+
+  test.each(invalid)('$name is invalid', ({ key, record }) => {
     expect(immutableKind.isValid(fromHex(key), fromHex(record), HOLDER)).toBe(false)
   })
 })
