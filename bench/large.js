@@ -8,7 +8,7 @@
 import { parseArgs } from 'node:util'
 import { DhtError, VALUE_BYTES_MAX } from 'xorbit'
 import { Simulator } from 'xorbit/testing'
-import { build, inBatches, join, percentiles, print, report } from './simulation.js'
+import { build, inBatches, join, print, report } from './simulation.js'
 
 /** @import { Report } from './simulation.js' */
 
