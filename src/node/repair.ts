@@ -3,6 +3,7 @@ import type { Contact } from '../keyspace/index.js'
 import { compareDistance, mapKey, sameBytes } from '../keyspace/index.js'
 import type { StoredRecord } from '../storage/index.js'
 import { whenReady } from '../storage/index.js'
+import { collect } from './collect.js'
 import { isCached, keepRecord, nodesBetween } from './copies.js'
 import type { Parcel } from './deliver.js'
 import { deliver } from './deliver.js'
@@ -24,13 +25,17 @@ const NEIGHBOURS = 2
 /**
  * Keeps what is stored here alive (paper 2.3 and 2.5): once an hour it is stored again at the k nodes that are nearest to its
  * key by then, and what belongs to a newcomer is handed to it. Copies that readers left are neither repaired nor handed
- * on, nor is anything of a kind that is not passed on.
+ * on, nor is anything of a kind that is not passed on. What the store had when the node started is offered once to who
+ * should hold it by now.
  */
 export class Repair {
   readonly #node: NodeContext
   readonly #running = new Running()
   #isStopped = false
+  /** Whether the store had records when the node started that were not offered yet. */
+  #hasInherited = false
   #cancelRepair = (): void => {}
+  #cancelOffer = (): void => {}
   #cancelHandOff: (() => void) | undefined
   #newcomers: Contact[] = []
   /** What was left out the last time, because somebody else had stored it. */
@@ -41,12 +46,26 @@ export class Repair {
   }
 
   start(): void {
-    if (this.#node.config.repair && !this.#node.config.client) this.#schedule()
+    const { config, store } = this.#node
+    if (!config.repair || config.client) return
+    this.#hasInherited = store.stats().records > 0
+    this.#schedule()
+  }
+
+  /** The node is in its network: holders may have gone, and nearer nodes have come, while it was away. */
+  joined(): void {
+    if (!this.#hasInherited) return
+    this.#hasInherited = false
+    const { clock, config, randomBytes } = this.#node
+    // When the node has come to rest, and not at the same moment as others that were started again with it.
+    const delayMs = config.handOffDelayMs * (1 + (randomBytes(1)[0] as number) / 128)
+    this.#cancelOffer = clock.after(delayMs, () => this.#eachRecord((records) => this.#offer(records)))
   }
 
   stop(): void {
     this.#isStopped = true
     this.#cancelRepair()
+    this.#cancelOffer()
     this.#cancelHandOff?.()
     this.#running.cancelAll()
   }
@@ -92,12 +111,23 @@ export class Repair {
       if (isUndeterred) skipped.add(name)
       return false
     })
-    if (due.length === 0) return
     log('%d of %d records to repair', due.length, records.length)
+    this.#sweep(due, true)
+  }
+
+  /** Who has a record already is only asked. */
+  #offer(records: readonly StoredRecord[]): void {
+    log('%d records to offer', records.length)
+    this.#sweep(records, false)
+  }
+
+  #sweep(due: readonly StoredRecord[], evenIfHeld: boolean): void {
+    if (due.length === 0) return
     const stored = new Map(due.map((record) => [this.#parcelOf(record), record]))
     const taken = new Set<Parcel>()
     this.#running.begin((ended) =>
       sweep(this.#node, [...stored.keys()], {
+        evenIfHeld,
         sent: () => {
           this.#node.counters.passedOn++
         },
@@ -106,7 +136,7 @@ export class Repair {
         },
         done: (lookups) => {
           ended()
-          log('%d of %d records repaired with %d lookups', taken.size, due.length, lookups)
+          log('%d of %d records passed on with %d lookups', taken.size, due.length, lookups)
           for (const parcel of taken) this.#markHeardOf(stored.get(parcel) as StoredRecord)
         },
       }),
@@ -208,22 +238,4 @@ export class Repair {
 
 function nameOf({ key, kind, slot }: StoredRecord): string {
   return `${mapKey(key)}${String.fromCharCode(kind)}${mapKey(slot)}`
-}
-
-/** Those that `accept` picks; at once where the store iterates at once. */
-function collect(
-  records: Iterable<StoredRecord> | AsyncIterable<StoredRecord>,
-  accept: (stored: StoredRecord) => boolean,
-): StoredRecord[] | Promise<StoredRecord[]> {
-  if (Symbol.iterator in records) return [...records].filter(accept)
-  return collectLater(records, accept)
-}
-
-async function collectLater(
-  records: AsyncIterable<StoredRecord>,
-  accept: (stored: StoredRecord) => boolean,
-): Promise<StoredRecord[]> {
-  const found: StoredRecord[] = []
-  for await (const stored of records) if (accept(stored)) found.push(stored)
-  return found
 }

@@ -23,6 +23,8 @@ const FAILED_LOOKUPS_MAX = 3
 
 /** What a sweep reports. */
 export interface SweepEvents {
+  /** Whether a holder that says it has a record needs it all the same, so that it is kept for longer; by default it does. */
+  readonly evenIfHeld?: boolean
   /** A STORE left, the first or a resent one. */
   sent(): void
   /** A holder took a parcel, or refused it. */
@@ -97,7 +99,7 @@ export function sweep(node: NodeContext, parcels: readonly Parcel[], events: Swe
     }
     const visitOne = ({ holder, parcels: forHolder }: Visit, ended: () => void): (() => void) =>
       deliver(node, holder, forHolder, {
-        evenIfHeld: true,
+        evenIfHeld: events.evenIfHeld ?? true,
         sent: () => events.sent(),
         settled: (parcel, error) => events.settled(parcel, error),
         done: ended,

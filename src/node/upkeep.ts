@@ -1,5 +1,6 @@
 import debug from 'debug'
 import { whenReady } from '../storage/index.js'
+import { tidyInherited } from './inherited.js'
 import type { NodeContext } from './node-context.js'
 import { lookUpRegions } from './regions.js'
 import { Running } from './running.js'
@@ -8,7 +9,8 @@ const log = debug('xorbit:upkeep')
 
 /**
  * What a node does by itself while it is open: looks up the regions that nobody asked for in a while (paper
- * 2.3), so that they stay known, asks contacts that failed for a sign of life, and removes what is expired.
+ * 2.3), so that they stay known, asks contacts that failed for a sign of life, and removes what is expired, what expired
+ * while it was away first of all.
  */
 export class Upkeep {
   readonly #node: NodeContext
@@ -26,6 +28,7 @@ export class Upkeep {
   }
 
   start(): void {
+    tidyInherited(this.#node, this.#running)
     this.#scheduleRefresh()
     this.#scheduleExpiry()
   }
