@@ -5,6 +5,8 @@ import {
   Admission,
   anyIdButOurs,
   Join,
+  KeptState,
+  KnownContacts,
   kindsByCode,
   Publications,
   Repair,
@@ -29,6 +31,8 @@ export interface Parts {
   readonly upkeep: Upkeep
   readonly repair: Repair
   readonly publications: Publications
+  /** Where the store has a place for it. */
+  readonly keptState: KeptState | undefined
 }
 
 /** What the parts ask and report. */
@@ -71,8 +75,11 @@ function ofNetwork({ network: name, signatures }: DhtConfig): OfNetwork {
 
 /** Builds a node: the only place where its parts meet. */
 export function assemble(config: DhtConfig, owner: Owner): Parts {
-  const { clock, id, randomBytes, signatures, storage, transport } = config
+  const { clock, id, randomBytes, secretKey, signatures, storage, transport } = config
   const { codec, kinds, network } = ofNetwork(config)
+  const ownAddress = (): Address | undefined => owner.address()
+  const { contacts, limitedScopes } = config
+  const known = new KnownContacts({ id, contacts, transport, limitedScopes, ownAddress })
   const table = new RoutingTable({
     ...config,
     ownId: id,
@@ -80,10 +87,14 @@ export function assemble(config: DhtConfig, owner: Owner): Parts {
     describe: (address) => transport.describe(address),
     encodeAddress: (address) => transport.encodeAddress(address),
     onAdded(contact) {
+      known.entered(contact.address)
       owner.contactAdded(contact)
       repair.onAdded(contact)
     },
-    onRemoved: (contact) => owner.contactRemoved(contact),
+    onRemoved(contact) {
+      known.left(contact.address)
+      owner.contactRemoved(contact)
+    },
   })
   const { fullBucketCheckIntervalMs } = config
   const onIsolated = (): void => owner.lonely()
@@ -110,20 +121,22 @@ export function assemble(config: DhtConfig, owner: Owner): Parts {
     gets: new Shared(clock),
     kinds: config.records.length === 0 ? kinds : new Map([...kinds, ...kindsByCode(config.records)]),
     packer: createContactPacker(transport),
-    counters: { invalidRecords: 0, lookups: 0, passedOn: 0, republished: 0 },
+    counters: { invalidRecords: 0, lookups: 0, passedOn: 0, republished: 0, saveFailures: 0 },
     verify: (entry) => admission.check(entry),
     isSilent: (address) => admission.isSilent(address),
   }
   const repair = new Repair(node)
+  const states = storage.nodeState
   serveProtocol(node, new WriteTokens(config))
   return {
     node,
     repair,
-    join: new Join(node, () => owner.address(), {
+    join: new Join(node, known, ownAddress, {
       joined: (found) => owner.joined(found),
       failed: (error) => owner.joinFailed(error),
     }),
     upkeep: new Upkeep(node, () => owner.lonely()),
     publications: new Publications(node, { failed: (key, error) => owner.republishFailed(key, error) }),
+    keptState: states && secretKey && new KeptState(node, states, secretKey, known),
   }
 }

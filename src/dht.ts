@@ -82,10 +82,10 @@ export class Dht implements AsyncDisposable {
   }
 
   /**
-   * Opens the transport and joins the network: asks the bootstrap addresses and looks up the node's own id. Without
-   * bootstrap addresses the node is the first of a network. A second call returns the first one's promise.
+   * Opens the transport and joins: asks bootstrap addresses and known contacts, then looks up the own id. Without
+   * these and without known contacts the node is the first of a network. A second call returns the first one's promise.
    *
-   * @throws DhtError `ERR_BOOTSTRAP_FAILED` when no bootstrap address answered: the node is open all the same, goes
+   * @throws DhtError `ERR_BOOTSTRAP_FAILED` when none of them answered: the node is open all the same, goes
    *   on trying and emits `joined`. `ERR_ADDRESS_IN_USE` or `ERR_TRANSPORT` when the transport can't be opened,
    *   `ERR_CLOSED` after {@link Dht.close}.
    * @throws TypeError when a bootstrap address can't be read; the node is closed then, and so it is after an abort
@@ -358,8 +358,8 @@ export class Dht implements AsyncDisposable {
   }
 
   #keysOfNode(): KeyPair {
-    const { randomBytes, signatures } = this.#config
-    this.#ownKeys ??= signatures.generate(randomBytes(32))
+    const { randomBytes, secretKey, signatures } = this.#config
+    this.#ownKeys ??= signatures.generate(secretKey ?? randomBytes(32))
     return this.#ownKeys
   }
 }

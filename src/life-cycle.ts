@@ -41,6 +41,8 @@ export class LifeCycle {
       lonely: () => this.#onLonely(),
       joined: (found) => {
         this.#isJoined = true
+        this.parts.repair.joined()
+        this.parts.keptState?.joined()
         this.events.emit('joined', found)
       },
       joinFailed: (error) => this.events.emit('bootstrapFailed', error),
@@ -125,7 +127,8 @@ export class LifeCycle {
     this.#flags |= familyFlags(this.#config.transport)
     this.parts.upkeep.start()
     this.parts.repair.start()
-    if (this.#config.bootstrap.length === 0) {
+    this.parts.keptState?.start()
+    if (!this.parts.join.hasWays) {
       this.#isJoined = true
       done(undefined, { address, contacts: 0, elapsedMs: 0 })
       return
@@ -143,8 +146,9 @@ export class LifeCycle {
 
   async #close(): Promise<void> {
     this.#state = 'closed'
-    const { join, node, publications, repair, upkeep } = this.parts
+    const { join, keptState, node, publications, repair, upkeep } = this.parts
     node.rpc.mute()
+    const isKept = keptState && new Promise<void>((resolve) => keptState.close(resolve))
     for (const part of [join, upkeep, repair, publications]) part.stop()
     for (const announcement of this.announcements.values()) announcement.abandon()
     this.announcements.clear()
@@ -153,18 +157,19 @@ export class LifeCycle {
     const { storage, transport } = this.#config
     const closed = Promise.resolve()
       .then(() => transport.close())
+      .finally(() => isKept)
       .finally(() => storage.close())
     await closed.finally(() => this.events.emit('closed', undefined))
   }
 
   #onAdded(contact: Contact): void {
     this.events.emit('contactAdded', copyOfContact(contact))
-    // Somebody has found us while no bootstrap address answers: that is a way in.
+    // Somebody has found us while nobody answers whom we know: that is a way in.
     if (!this.#isJoined && this.#state === 'open') this.parts.join.attempt()
   }
 
   #onLonely(): void {
-    if (this.#config.bootstrap.length === 0) return
+    if (!this.parts.join.hasWays) return
     this.#isJoined = false
     this.parts.join.keepTrying()
   }

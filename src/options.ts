@@ -1,6 +1,7 @@
-import type { NodeId } from './keyspace/index.js'
+import type { Contact, NodeId } from './keyspace/index.js'
 import { ID_BYTES } from './keyspace/index.js'
 import type { NodeConfig } from './node/index.js'
+import { CONTACTS_MAX, keptIn, mustBeContacts, SECRET_KEY_BYTES } from './node/index.js'
 import type { Clock } from './platform/clock.js'
 import type { RandomBytes } from './platform/random.js'
 import type { Signatures } from './platform/signatures.js'
@@ -26,6 +27,13 @@ export interface DhtOptions {
    */
   bootstrap?: readonly string[]
   /**
+   * Contacts of an earlier run, what `dht.contacts()` gave: asked together with the bootstrap addresses, and checked
+   * before anybody else is told of them. At most 4,096.
+   *
+   * @defaultValue none, beside those that the store has kept
+   */
+  contacts?: readonly Contact[]
+  /**
    * Keeps networks apart: datagrams of a network with another name are dropped unread. Hides nothing.
    *
    * @defaultValue `'xorbit'`
@@ -34,7 +42,8 @@ export interface DhtOptions {
   /**
    * The node's id, 32 bytes.
    *
-   * @defaultValue random: ids must be spread evenly, and nobody else may guess or claim one
+   * @defaultValue the one that the store has kept, else random: ids must be spread evenly, and nobody else may guess or
+   *   claim one
    */
   id?: Uint8Array
   /**
@@ -45,7 +54,7 @@ export interface DhtOptions {
    */
   client?: boolean
   /**
-   * Where others' records are kept. The node closes it.
+   * Where others' records are kept, and the node's own state where the store has a place for it. The node closes it.
    *
    * @defaultValue in memory, at most 64 MiB and 65,536 records
    */
@@ -137,6 +146,8 @@ export interface DhtOptions {
 export interface DhtConfig extends NodeConfig, RpcSettings, TableSettings {
   readonly network: string
   readonly id: NodeId
+  /** Of the key pair that `announce` uses by default; undefined where nobody keeps one: it is made when it is needed. */
+  readonly secretKey: Uint8Array | undefined
   readonly storage: RecordStore
   readonly signatures: Signatures
   readonly records: readonly RecordKind[]
@@ -158,6 +169,7 @@ const STORE_LIMITS = { bytesMax: 64 * 2 ** 20, recordsMax: 65_536, recordsPerSou
 const OPTION_NAMES: ReadonlySet<string> = new Set<keyof DhtOptions>([
   'transport',
   'bootstrap',
+  'contacts',
   'network',
   'id',
   'client',
@@ -191,7 +203,8 @@ export function resolveOptions(options: DhtOptions): DhtConfig {
   const transport = mustBeTransport(options.transport)
   const randomBytes = options.randomBytes ?? systemRandomBytes
   if (typeof randomBytes !== 'function') throw new TypeError('randomBytes must be a function')
-  const storage = options.storage ?? new MemoryStore(STORE_LIMITS)
+  const storage = mustBeStore(options.storage ?? new MemoryStore(STORE_LIMITS))
+  const kept = keptIn(storage, transport)
   const requestsPerSecondMax = integer('requestsPerSecondMax', options.requestsPerSecondMax ?? 256, 1, 1e6)
   const requestTimeoutMs = integer('requestTimeoutMs', options.requestTimeoutMs ?? 2 * SECOND_MS, 10, MINUTE_MS)
   // No more contacts fit into a reply.
@@ -199,10 +212,14 @@ export function resolveOptions(options: DhtOptions): DhtConfig {
   return Object.freeze({
     transport,
     bootstrap: Object.freeze([...strings('bootstrap', options.bootstrap ?? [])]),
+    contacts: Object.freeze(
+      [...mustBeContacts(options.contacts ?? [], transport), ...kept.contacts].slice(0, CONTACTS_MAX),
+    ),
     network: text('network', options.network ?? 'xorbit'),
-    id: mustBeId(options.id ?? randomBytes(ID_BYTES)),
+    id: mustBeId(options.id ?? kept.id ?? randomBytes(ID_BYTES)),
+    secretKey: storage.nodeState && (kept.secretKey ?? randomBytes(SECRET_KEY_BYTES)),
     client: flag('client', options.client ?? false),
-    storage: mustHave('storage', storage, ['list', 'put', 'delete', 'entries', 'removeExpired', 'stats', 'close']),
+    storage,
     clock: mustHave('clock', options.clock ?? systemClock, ['now', 'wallNow', 'after']),
     randomBytes,
     k,
@@ -276,6 +293,15 @@ function mustHave<T>(name: string, given: T, methods: readonly (keyof T & string
     if (typeof given?.[method] !== 'function') throw new TypeError(`${name} must have a method ${method}`)
   }
   return given
+}
+
+function mustBeStore(storage: RecordStore): RecordStore {
+  mustHave('storage', storage, ['list', 'put', 'delete', 'entries', 'removeExpired', 'stats', 'close'])
+  const { nodeState } = storage
+  if (nodeState !== undefined && (typeof nodeState?.save !== 'function' || typeof nodeState.loaded !== 'object')) {
+    throw new TypeError('the nodeState of storage must have loaded and a method save')
+  }
+  return storage
 }
 
 function mustBeId(id: unknown): NodeId {

@@ -4,12 +4,17 @@ import type { Address, Contact } from '../keyspace/index.js'
 import { sharedPrefixBits } from '../keyspace/index.js'
 import type { LookupOutcome } from '../lookup/index.js'
 import { FIND_NODE } from '../wire/index.js'
+import { checkKept, KNOWN_AT_ONCE, once } from './check-kept.js'
+import type { KnownContacts } from './known-contacts.js'
 import { lookUpNodes, readContacts } from './lookups.js'
 import type { NodeContext } from './node-context.js'
 import { fillRegion } from './regions.js'
 import { Running } from './running.js'
 
 const log = debug('xorbit:join')
+
+/** So many known contacts are asked in one attempt: with nine in ten dead, one in a thousand attempts fails. */
+const KNOWN_PER_ATTEMPT = 64
 
 /** What a join found. */
 export interface Joined {
@@ -30,8 +35,10 @@ export interface JoinEvents {
 /** One attempt to join. */
 interface Attempt {
   readonly startedAtMs: number
-  /** Names that are being resolved and addresses that are being asked. */
+  /** Names that are being resolved and addresses that are being asked; one for all known contacts not yet asked. */
   open: number
+  /** How many known contacts were asked. */
+  known: number
   readonly asked: Set<Address>
   isAnswered: boolean
   /** Why it failed, as far as is known. */
@@ -39,11 +46,12 @@ interface Attempt {
 }
 
 /**
- * Gets the node into its network (paper 2.3): asks the bootstrap addresses, looks up its own id, then the
- * regions far from it. A failed attempt is repeated for as long as the node is open, with growing pauses.
+ * Gets the node into its network (paper 2.3): asks the bootstrap addresses and whom it knew before, looks up its own
+ * id, then the regions far from it. A failed attempt is repeated for as long as the node is open, with growing pauses.
  */
 export class Join {
   readonly #node: NodeContext
+  readonly #known: KnownContacts
   readonly #ownAddress: () => Address | undefined
   readonly #events: JoinEvents
   readonly #running = new Running()
@@ -54,10 +62,16 @@ export class Join {
   #late: Contact[] = []
   #cancelRetry: (() => void) | undefined
 
-  constructor(node: NodeContext, ownAddress: () => Address | undefined, events: JoinEvents) {
+  constructor(node: NodeContext, known: KnownContacts, ownAddress: () => Address | undefined, events: JoinEvents) {
     this.#node = node
+    this.#known = known
     this.#ownAddress = ownAddress
     this.#events = events
+  }
+
+  /** Whether there is anybody to join through. */
+  get hasWays(): boolean {
+    return this.#node.config.bootstrap.length > 0 || this.#known.size > 0
   }
 
   /** Tries now, unless an attempt is under way. */
@@ -68,9 +82,11 @@ export class Join {
     this.#cancelRetry?.()
     this.#cancelRetry = undefined
     const { clock, config } = this.#node
+    const known = this.#known.next(KNOWN_PER_ATTEMPT)
     const attempt: Attempt = {
       startedAtMs: clock.now(),
-      open: config.bootstrap.length,
+      open: config.bootstrap.length + (known.length > 0 ? 1 : 0),
+      known: known.length,
       asked: new Set(),
       isAnswered: false,
       cause: undefined,
@@ -84,6 +100,8 @@ export class Join {
       )
     }
     if (attempt.open === 0) this.#lookUpFromTable(attempt)
+    // As above: in a turn of its own.
+    if (known.length > 0) this.#later(() => this.#askKnown(attempt, known))
   }
 
   /** Tries now, unless an attempt is under way or the next one is only a pause away. */
@@ -125,23 +143,41 @@ export class Join {
   #greet(attempt: Attempt, name: string, addresses: readonly Address[]): void {
     if (this.#isStopped) return
     if (addresses.length === 0) attempt.cause ??= new DhtError('ERR_UNRESOLVED', `${name} has no address`)
-    const params = { target: this.#node.id, skip: 0 }
-    for (const address of addresses) {
-      if (address === this.#ownAddress() || attempt.asked.has(address)) continue
-      attempt.asked.add(address)
-      attempt.open++
-      this.#running.begin((ended) =>
-        this.#node.rpc.call(FIND_NODE, { address }, params, {
-          done: (error, result, from) => {
-            ended()
-            if (result) this.#onGreeted(attempt, from, readContacts(this.#node, result.contacts, from).contacts)
-            else attempt.cause = error
-            this.#endOne(attempt)
-          },
-        }),
-      )
-    }
+    for (const address of addresses) this.#ask(attempt, address, () => {})
     this.#endOne(attempt)
+  }
+
+  /** Asks known contacts, a few at a time, until one has answered: whoever is at their addresses by now will do. */
+  #askKnown(attempt: Attempt, addresses: readonly Address[]): void {
+    const askOne = (address: Address, freed: () => void): (() => void) => {
+      if (attempt.isAnswered) freed()
+      else this.#ask(attempt, address, once(freed))
+      return () => {}
+    }
+    this.#running.each(addresses, KNOWN_AT_ONCE, askOne, () => this.#endOne(attempt))
+  }
+
+  /** Asks whoever is at an address, unless that was done; `overdue` is called when the answer is there or late. */
+  #ask(attempt: Attempt, address: Address, overdue: () => void): void {
+    if (address === this.#ownAddress() || attempt.asked.has(address)) {
+      overdue()
+      return
+    }
+    const params = { target: this.#node.id, skip: 0 }
+    attempt.asked.add(address)
+    attempt.open++
+    this.#running.begin((ended) =>
+      this.#node.rpc.call(FIND_NODE, { address }, params, {
+        slow: overdue,
+        done: (error, result, from) => {
+          ended()
+          if (result) this.#onGreeted(attempt, from, readContacts(this.#node, result.contacts, from).contacts)
+          else attempt.cause = error
+          this.#endOne(attempt)
+          overdue()
+        },
+      }),
+    )
   }
 
   #onGreeted(attempt: Attempt, from: Contact, contacts: readonly Contact[]): void {
@@ -163,7 +199,7 @@ export class Join {
 
   /** No bootstrap address answered; who has found us meanwhile will do. */
   #lookUpFromTable(attempt: Attempt): void {
-    if (this.#node.table.size === 0) this.#fail(attempt.cause)
+    if (this.#node.table.size === 0) this.#fail(attempt)
     else this.#lookUpOwnId([], (outcome) => this.#finish(outcome, attempt))
   }
 
@@ -188,10 +224,11 @@ export class Join {
     }
   }
 
-  #finish(outcome: LookupOutcome, { cause, isAnswered, startedAtMs }: Attempt): void {
+  #finish(outcome: LookupOutcome, attempt: Attempt): void {
     if (this.#isStopped) return
+    const { isAnswered, startedAtMs } = attempt
     if (outcome.answered === 0 && !isAnswered) {
-      this.#fail(cause)
+      this.#fail(attempt)
       return
     }
     const { clock, table } = this.#node
@@ -200,6 +237,8 @@ export class Join {
     const elapsedMs = clock.now() - startedAtMs
     log('joined with %d contacts in %d ms', table.size, elapsedMs)
     this.#events.joined({ contacts: table.size, elapsedMs })
+    this.#known.rewind()
+    checkKept(this.#node, this.#known, this.#running)
     this.#explore(outcome)
     this.#askLate()
   }
@@ -228,7 +267,7 @@ export class Join {
     )
   }
 
-  #fail(cause: unknown): void {
+  #fail({ cause, known }: Attempt): void {
     if (this.#isStopped) return
     const { clock, config, randomBytes } = this.#node
     this.#isTrying = false
@@ -236,7 +275,11 @@ export class Join {
     // Between half and all of it, so that nodes that lost one bootstrap node don't come back together.
     const jitteredMs = pauseMs * (0.5 + (randomBytes(1)[0] as number) / 512)
     this.#cancelRetry = clock.after(jitteredMs, () => this.attempt())
-    const message = `none of the bootstrap addresses answered: ${config.bootstrap.join(', ')}`
+    const names = config.bootstrap.length > 0 ? `the bootstrap addresses answered: ${config.bootstrap.join(', ')}` : ''
+    const ofKnown = known > 0 ? `${known} known ${known === 1 ? 'contact' : 'contacts'}` : ''
+    const message = names
+      ? `none of ${names}${ofKnown && `; nor did any of ${ofKnown}`}`
+      : `none of ${ofKnown} answered`
     log('%s; the next attempt follows in %d ms', message, jitteredMs)
     this.#events.failed(new DhtError('ERR_BOOTSTRAP_FAILED', message, { cause }))
   }

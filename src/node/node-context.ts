@@ -1,4 +1,4 @@
-import type { Address, NodeId } from '../keyspace/index.js'
+import type { Address, Contact, NodeId } from '../keyspace/index.js'
 import type { Clock } from '../platform/clock.js'
 import type { RandomBytes } from '../platform/random.js'
 import type { Signatures } from '../platform/signatures.js'
@@ -49,6 +49,8 @@ export interface NodeCounters {
   passedOn: number
   /** STORE requests sent to store again what the application published. */
   republished: number
+  /** How often the node's own state (id, key, contacts) could not be kept in the store. */
+  saveFailures: number
 }
 
 /** What the parts of a node are told; `options.ts` has the defaults and their reasons. */
@@ -59,6 +61,7 @@ export interface NodeConfig {
   readonly disjointPaths: number
   readonly client: boolean
   readonly bootstrap: readonly string[]
+  readonly contacts: readonly Contact[]
   readonly bootstrapRetryMinMs: number
   readonly bootstrapRetryMaxMs: number
   readonly explorePauseMs: number
