@@ -298,7 +298,7 @@ function mustHave<T>(name: string, given: T, methods: readonly (keyof T & string
 function mustBeStore(storage: RecordStore): RecordStore {
   mustHave('storage', storage, ['list', 'put', 'delete', 'entries', 'removeExpired', 'stats', 'close'])
   const { nodeState } = storage
-  if (nodeState !== undefined && (typeof nodeState?.save !== 'function' || typeof nodeState.loaded !== 'object')) {
+  if (nodeState !== undefined && (typeof nodeState?.save !== 'function' || !nodeState.loaded)) {
     throw new TypeError('the nodeState of storage must have loaded and a method save')
   }
   return storage

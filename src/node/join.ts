@@ -4,7 +4,7 @@ import type { Address, Contact } from '../keyspace/index.js'
 import { sharedPrefixBits } from '../keyspace/index.js'
 import type { LookupOutcome } from '../lookup/index.js'
 import { FIND_NODE } from '../wire/index.js'
-import { checkKept, KNOWN_AT_ONCE, once } from './check-kept.js'
+import { checkKnown, KNOWN_AT_ONCE, once } from './check-known.js'
 import type { KnownContacts } from './known-contacts.js'
 import { lookUpNodes, readContacts } from './lookups.js'
 import type { NodeContext } from './node-context.js'
@@ -238,7 +238,7 @@ export class Join {
     log('joined with %d contacts in %d ms', table.size, elapsedMs)
     this.#events.joined({ contacts: table.size, elapsedMs })
     this.#known.rewind()
-    checkKept(this.#node, this.#known, this.#running)
+    checkKnown(this.#node, this.#known, this.#running, attempt.known > 0)
     this.#explore(outcome)
     this.#askLate()
   }

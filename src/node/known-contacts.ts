@@ -50,9 +50,14 @@ export class KnownContacts {
     return [...this.#keptOnes().values()]
   }
 
+  /** Where contacts were that left the table, the latest first. */
+  former(): Address[] {
+    return [...(this.#former ?? [])].reverse()
+  }
+
   /** Addresses to be asked in an attempt to join; the next attempt gets the ones after them. */
   next(count: number): Address[] {
-    const all = [...this.#keptOnes().keys(), ...[...(this.#former ?? [])].reverse()]
+    const all = [...this.#keptOnes().keys(), ...this.former()]
     const first = this.#at < all.length ? this.#at : 0
     const taken = [...all.slice(first), ...all.slice(0, first)].slice(0, count)
     this.#at = all.length === 0 ? 0 : (first + taken.length) % all.length

@@ -20,6 +20,9 @@ const INTEGERS: Record<string, readonly [min: number, max: number]> = {
   requestsPerSecondMax: [1, 1_000_000],
 }
 
+/** A contact of an earlier run. */
+const CONTACT = { id: new Uint8Array(32), address: '9.9.9.9:9' }
+
 /** A kind of records that a node can work with. */
 const KIND: RecordKind = {
   code: 64,
@@ -69,6 +72,16 @@ describe('a wrong option is told at once', () => {
       { bootstrap: value },
       TypeError,
     ]),
+    ...['9.9.9.9:9', {}, [undefined], [7], ['9.9.9.9:9'], [{}], [{ ...CONTACT, id: 'id' }]].map(
+      (value): (typeof wrong)[number] => ['contacts', { contacts: value }, TypeError],
+    ),
+    ...[undefined, 7, '', 'nowhere', '9.9.9.9', 'dht.example.org:7400'].map((address): (typeof wrong)[number] => [
+      'contacts',
+      { contacts: [{ ...CONTACT, address }] },
+      TypeError,
+    ]),
+    ['contacts', { contacts: [{ ...CONTACT, id: new Uint8Array(31) }] }, RangeError],
+    ['contacts', { contacts: Array(4097).fill(CONTACT) }, RangeError],
     ['network', { network: 7 }, TypeError],
     ['network', { network: '' }, RangeError],
     ['id', { id: 'id' }, TypeError],
@@ -79,6 +92,13 @@ describe('a wrong option is told at once', () => {
     ['client', { client: 'no' }, TypeError],
     ['storage', { storage: {} }, TypeError],
     ['storage', { storage: new Map() }, TypeError],
+    ...[null, {}, { loaded: {} }, { save: () => {} }, { loaded: null, save: () => {} }].map(
+      (nodeState): (typeof wrong)[number] => [
+        'storage',
+        { storage: Object.assign(new MemoryStore({ bytesMax: 9, recordsMax: 9 }), { nodeState }) },
+        TypeError,
+      ],
+    ),
     [
       'storage',
       { storage: changedKeys(new MemoryStore({ bytesMax: 9, recordsMax: 9 }), { entries: undefined }) },

@@ -1,0 +1,212 @@
+// What a node keeps of itself in a store that outlives it.
+
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { DhtOptions, NodeState, NodeStateStore } from '../../src/index.js'
+import { createDht, keyOf, MemoryStore, toHex } from '../../src/index.js'
+import { Simulator } from '../../src/testing/index.js'
+import { Medium } from './durable-store.js'
+import type { Host } from './network.js'
+import { buildNetwork } from './network.js'
+import { inNetwork } from './rejoin-network.js'
+
+const SEED = 43
+const NODES = 40
+const MINUTE_MS = 60_000
+
+/** What a node needs to run on a machine. */
+function platformOf({ transport, clock, randomBytes }: Host): Pick<DhtOptions, 'transport' | 'clock' | 'randomBytes'> {
+  return { transport, clock, randomBytes }
+}
+
+describe(`a store with a place for the node's state (seed ${SEED})`, () => {
+  test('makes a restarted node the same one: id, the key pair of announce, contacts', async () => {
+    await inNetwork(SEED, NODES, async ({ before, medium, restart }) => {
+      const topic = keyOf('topic')
+      const first = await before.dht.announce(topic)
+      const contacts = before.dht.contacts().length
+      await before.dht.close()
+      expect(medium.state.contacts).toHaveLength(contacts)
+      const again = restart()
+      await again.dht.start()
+      expect(toHex(again.id)).toBe(toHex(before.id))
+      const second = await again.dht.announce(topic)
+      expect(toHex(second.publicKey)).toBe(toHex(first.publicKey))
+      expect(again.dht.contacts().length).toBeGreaterThan(10)
+    })
+  })
+
+  test('gets id and key at the start, contacts some seconds after, and again only when they changed', async () => {
+    const simulator = new Simulator({ seed: SEED, trace: false })
+    await simulator.run(
+      async () => {
+        const nodes = await buildNetwork(simulator, 8)
+        const medium = new Medium()
+        const platform = platformOf(simulator.host())
+        const bootstrap = nodes.slice(0, 1).map(({ address }) => address)
+        const dht = createDht({ ...platform, bootstrap, storage: medium.open() })
+        expect(medium.saves).toEqual([])
+        await dht.start()
+        expect(medium.saves.map((save) => Object.keys(save))).toEqual([['id', 'secretKey']])
+        await simulator.delay(6_000)
+        expect(medium.saves.map((save) => Object.keys(save))).toEqual([['id', 'secretKey'], ['contacts']])
+        expect(medium.state.contacts).toHaveLength(8)
+        // Nobody comes or goes.
+        await simulator.delay(60 * MINUTE_MS)
+        expect(medium.saves).toHaveLength(2)
+        await createDht({ ...platformOf(simulator.host()), bootstrap }).start()
+        await simulator.delay(6 * MINUTE_MS)
+        expect(medium.saves).toHaveLength(3)
+        expect(medium.state.contacts).toHaveLength(9)
+        await dht.close()
+        expect(medium.saves).toHaveLength(3)
+      },
+      { limitMs: 120 * MINUTE_MS },
+    )
+  })
+
+  test('keeps what a node lost without a close had known', async () => {
+    await inNetwork(SEED, NODES, async ({ before, medium, restart }) => {
+      before.host.kill()
+      expect(medium.state.contacts?.length).toBeGreaterThan(20)
+      const again = restart()
+      await again.dht.start()
+      expect(toHex(again.id)).toBe(toHex(before.id))
+    })
+  })
+
+  test('takes over an id that is given as an option, which wins', async () => {
+    await inNetwork(SEED, 5, async ({ before, medium, restart }) => {
+      await before.dht.close()
+      const id = keyOf('another id')
+      const again = restart({ id })
+      expect(toHex(again.id)).toBe(toHex(id))
+      await again.dht.start()
+      expect(toHex(medium.state.id as Uint8Array)).toBe(toHex(id))
+      await again.dht.close()
+      expect(toHex(restart().id)).toBe(toHex(id))
+    })
+  })
+
+  test('keeps its contacts while the node meets nobody', async () => {
+    await inNetwork(SEED, NODES, async ({ before, medium, nodes, restart, simulator }) => {
+      await before.dht.close()
+      const kept = medium.state.contacts
+      expect(kept?.length).toBeGreaterThan(20)
+      simulator.partition([nodes.map(({ host }) => host)])
+      const again = restart()
+      await expect(again.dht.start()).rejects.toMatchObject({ code: 'ERR_BOOTSTRAP_FAILED' })
+      await simulator.delay(20 * MINUTE_MS)
+      await again.dht.close()
+      expect(medium.state.contacts).toEqual(kept)
+      simulator.heal()
+      await restart().dht.start()
+    })
+  })
+
+  test('keeps contacts of before while the node meets only one, for the others may live', async () => {
+    await inNetwork(SEED, NODES, async ({ before, medium, nodes, restart, simulator }) => {
+      await before.dht.close()
+      const kept = new Set(medium.state.contacts?.map(({ address }) => address))
+      const [one, ...others] = nodes.filter(({ address }) => kept.has(address))
+      simulator.partition([
+        others.map(({ host }) => host),
+        nodes.filter(({ address }) => !kept.has(address)).map(({ host }) => host),
+      ])
+      const again = restart()
+      await again.dht.start()
+      await simulator.delay(20 * MINUTE_MS)
+      expect(again.dht.contacts().map(({ address }) => address)).toEqual([one?.address])
+      await again.dht.close()
+      expect(medium.state.contacts?.length).toBeGreaterThan(20)
+      simulator.heal()
+      one?.host.kill()
+      await restart().dht.start()
+    })
+  })
+
+  test('that throws, rejects or never ends costs a count, and no close waits for it', async () => {
+    const unhandled: unknown[] = []
+    const note = (reason: unknown): number => unhandled.push(reason)
+    process.on('unhandledRejection', note)
+    onTestFinished(() => {
+      process.off('unhandledRejection', note)
+    })
+    const failures: (() => void | Promise<void>)[] = [
+      () => {
+        throw new Error('disk full')
+      },
+      () => Promise.reject(new Error('disk full')),
+      () => new Promise(() => {}),
+    ]
+    for (const [i, onSave] of failures.entries()) {
+      await inNetwork(SEED, 10, async ({ before, medium, restart, simulator }) => {
+        await before.dht.close()
+        medium.onSave = onSave
+        const again = restart({ id: keyOf('another id') })
+        await again.dht.start()
+        await simulator.delay(20_000)
+        expect(again.dht.stats().saveFailures).toBe(i === 2 ? 0 : 2)
+        const startedAtMs = simulator.nowMs
+        await again.dht.close()
+        expect(simulator.nowMs - startedAtMs).toBeLessThanOrEqual(2_001)
+      })
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(unhandled).toEqual([])
+  })
+
+  test('that fails once gets id and key the next time', async () => {
+    await inNetwork(SEED, 10, async ({ before, medium, restart, simulator }) => {
+      await before.dht.close()
+      medium.onSave = () => {
+        throw new Error('disk full')
+      }
+      const again = restart({ id: keyOf('another id') })
+      await again.dht.start()
+      medium.onSave = () => {}
+      await simulator.delay(20_000)
+      expect(medium.state.id).toEqual(again.id)
+    })
+  })
+
+  test('is not written by a node that was never started', async () => {
+    const simulator = new Simulator({ seed: SEED, trace: false })
+    const medium = new Medium()
+    const { transport, clock, randomBytes } = simulator.host()
+    const dht = createDht({ transport, clock, randomBytes, storage: medium.open() })
+    await simulator.run(() => dht.close())
+    expect(medium.saves).toEqual([])
+  })
+
+  test('whose content is no state is as good as an empty one', async () => {
+    const simulator = new Simulator({ seed: SEED, trace: false })
+    await simulator.run(async () => {
+      const junk: unknown[] = [
+        {},
+        { id: new Uint8Array(31), secretKey: 'secret', contacts: 'many' },
+        {
+          id: [1],
+          secretKey: new Uint8Array(0),
+          contacts: [undefined, 7, {}, { id: new Uint8Array(32), address: 'nowhere' }],
+        },
+      ]
+      for (const loaded of junk) {
+        const { transport, clock, randomBytes } = simulator.host()
+        const saves: Partial<NodeState>[] = []
+        const nodeState: NodeStateStore = {
+          loaded: loaded as Partial<NodeState>,
+          save(changes) {
+            saves.push(changes)
+          },
+        }
+        const storage = Object.assign(new MemoryStore({ bytesMax: 2 ** 20, recordsMax: 100 }), { nodeState })
+        const dht = createDht({ transport, clock, randomBytes, storage })
+        await dht.start()
+        expect(dht.id).toHaveLength(32)
+        expect(saves).toMatchObject([{ id: dht.id }])
+        expect(saves[0]?.secretKey).toHaveLength(32)
+        await dht.close()
+      }
+    })
+  })
+})
