@@ -3,7 +3,7 @@
  * them, messages are for people.
  */
 export type DhtErrorCode =
-  /** No bootstrap address answered; the node stays open and goes on trying. */
+  /** No bootstrap address and no known contact answered; the node stays open and goes on trying. */
   | 'ERR_BOOTSTRAP_FAILED'
   /** The routing table holds nobody to ask. */
   | 'ERR_NO_CONTACTS'

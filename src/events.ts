@@ -10,7 +10,7 @@ export interface DhtEvents {
     /** How long the attempt took that succeeded, in ms. */
     readonly elapsedMs: number
   }
-  /** No bootstrap address answered; the next attempt follows by itself. */
+  /** No bootstrap address and no known contact answered; the next attempt follows by itself. */
   bootstrapFailed: DhtError | TypeError
   /** A contact entered the routing table. */
   contactAdded: Contact

@@ -25,6 +25,7 @@ const PLAIN_JAVASCRIPT = { noImplicitAny: false, noUncheckedIndexedAccess: false
 const PRINTS: readonly (readonly [call: string, printed: RegExp])[] = [
   ['.publish(', /^version 2 with sequence number 2\nsomebody was faster/],
   ['.announce(', /^alice is at 127\.0\.0\.1, port 8080\n$/],
+  ['JSON.parse(kept)', /^in the network again, with 1 contact\n$/],
   ['.findRecords(', /^\[ \[ 'otter', 'fur', 'river', 'sea' \] \]\n$/],
 ]
 
