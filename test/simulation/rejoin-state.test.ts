@@ -124,6 +124,27 @@ describe(`a store with a place for the node's state (seed ${SEED})`, () => {
     })
   })
 
+  test('is not what a node needs that met only one, whom it loses: it still knows the others itself', async () => {
+    await inNetwork(SEED, NODES, async ({ before, medium, nodes, restart, simulator }) => {
+      const contacts = before.dht.contacts()
+      await before.dht.close()
+      const [one, ...others] = nodes.filter(({ address }) => contacts.some((contact) => contact.address === address))
+      const strangers = nodes.filter((node) => node !== one && !others.includes(node))
+      simulator.partition([others.map(({ host }) => host), strangers.map(({ host }) => host)])
+      const again = restart({ storage: new MemoryStore({ bytesMax: 2 ** 20, recordsMax: 100 }), contacts })
+      await again.dht.start()
+      await simulator.delay(MINUTE_MS)
+      expect(again.dht.contacts()).toHaveLength(1)
+      expect(medium.saves.length).toBeGreaterThan(0)
+      simulator.heal()
+      one?.host.kill()
+      for (let i = 0; i < 3; i++)
+        for (const contact of again.dht.contacts()) await again.dht.ping(contact).catch(() => {})
+      await simulator.delay(5 * MINUTE_MS)
+      expect(again.dht.contacts().length).toBeGreaterThan(10)
+    })
+  })
+
   test('that throws, rejects or never ends costs a count, and no close waits for it', async () => {
     const unhandled: unknown[] = []
     const note = (reason: unknown): number => unhandled.push(reason)

@@ -72,6 +72,7 @@ describe(`a node that comes back while no bootstrap address answers (seed ${SEED
       const failure = await again.dht.start().catch((error) => error)
       expect(failure).toMatchObject({ code: 'ERR_BOOTSTRAP_FAILED' })
       expect(failure.message).toMatch(/^none of 64 known contacts answered$/)
+      console.log(`all dead: told after ${Math.round(simulator.nowMs - startedAtMs)} ms`)
       expect(simulator.nowMs - startedAtMs).toBeLessThan(6_000)
       await simulator.delay(30 * MINUTE_MS)
       expect(again.dht.stats()).toMatchObject({ isJoined: false, contacts: 0 })
@@ -202,7 +203,8 @@ describe(`contacts that are given as an option (seed ${SEED})`, () => {
       const places = dht.contacts().map(({ address }) => address)
       expect(places.filter((address) => address.startsWith('41.66.6.')).length).toBeLessThanOrEqual(10)
       expect(places.filter((address) => !address.startsWith('41.66.6.')).length).toBeGreaterThan(30)
-      expect(dht.stats().datagramsSent - sent).toBeLessThan(3_000)
+      // Of one bucket no more are asked than have a place there.
+      expect(dht.stats().datagramsSent - sent).toBeLessThan(800)
     })
   })
 })

@@ -32,11 +32,12 @@ describe('the order in which contacts of an earlier run are asked', () => {
   })
 
   test('has the third of a network and those after it come last', () => {
-    const near = Array.from({ length: 5 }, (_, i) => contact(20 + i, `41.6.6.${i}:7400`))
-    const far = [contact(0, '41.7.0.1:7400'), contact(1, '41.8.0.1:7400')]
-    const order = addresses(knownOf([...near, ...far]))
-    expect(order.slice(0, 4).filter((address) => address.startsWith('41.6.6.'))).toHaveLength(2)
-    expect(order.slice(4).every((address) => address.startsWith('41.6.6.'))).toBe(true)
+    // Ids of their choice: nearest to us, and in every region.
+    const forged = Array.from({ length: 30 }, (_, i) => contact(i, `41.6.6.${i}:7400`))
+    const honest = [contact(0, '41.7.0.1:7400'), contact(0, '41.8.0.1:7400'), contact(1, '41.8.0.2:7400')]
+    const order = addresses(knownOf([...forged, ...honest]))
+    expect(order.slice(0, 5).filter((address) => address.startsWith('41.6.6.'))).toHaveLength(2)
+    expect(order.slice(5).every((address) => address.startsWith('41.6.6.'))).toBe(true)
   })
 
   test('is that of any number of contacts of private networks, which limits do not apply to', () => {
