@@ -1,10 +1,11 @@
 // A node of 200 that stops and comes back through whom it knew.
 
 import { describe, expect, test } from 'vitest'
-import type { Contact } from '../../src/index.js'
+import type { Contact, Dht } from '../../src/index.js'
 import { createDht, fromHex, toHex } from '../../src/index.js'
 import { idInRegion } from '../../src/keyspace/index.js'
 import { Simulator } from '../../src/testing/index.js'
+import { Medium } from './durable-store.js'
 import { watchNamed } from './named-contacts.js'
 import type { SimulatedNode } from './network.js'
 import { buildNetwork, trueNearest } from './network.js'
@@ -242,3 +243,48 @@ test(`a node that lost everybody finds its network through whom it knew, without
     expect(first.dht.stats().isJoined).toBe(true)
   })
 })
+
+test.each([0, 20_000])(
+  `a network all of whose nodes stopped comes together again, its nodes starting within %i ms (seed ${SEED})`,
+  async (withinMs) => {
+    const simulator = new Simulator({ seed: SEED, trace: false })
+    const work = async (): Promise<void> => {
+      const machines = Array.from({ length: 60 }, () => ({ address: simulator.host().address, medium: new Medium() }))
+      const open = ({ address, medium }: (typeof machines)[0], bootstrap: readonly string[]): Dht => {
+        const { transport, clock, randomBytes } = simulator.host({ address })
+        return createDht({ transport, clock, randomBytes, bootstrap, storage: medium.open() })
+      }
+      const [first] = machines as [(typeof machines)[0]]
+      const before: Dht[] = []
+      for (const machine of machines) {
+        const dht = open(machine, machine === first ? [] : [first.address])
+        await dht.start()
+        before.push(dht)
+      }
+      await simulator.delay(2 * MINUTE_MS)
+      const { key } = await (before[7] as Dht).put(new TextEncoder().encode('outlives us all'))
+      await simulator.delay(1000)
+      await Promise.all(before.map((dht) => dht.close()))
+      await simulator.delay(MINUTE_MS)
+      const after: Dht[] = []
+      await Promise.all(
+        machines.map(async (machine) => {
+          await simulator.delay(simulator.random.int(withinMs + 1))
+          const dht = open(machine, [])
+          after.push(dht)
+          await dht.start().catch(() => {})
+        }),
+      )
+      await simulator.delay(MINUTE_MS)
+      const counts = after.map((dht) => dht.contacts().length)
+      console.log(
+        `all nodes restarted within ${withinMs} ms: ${Math.min(...counts)} to ${Math.max(...counts)} contacts`,
+      )
+      expect(after.map((dht) => dht.stats().isJoined)).toEqual(Array(60).fill(true))
+      expect(Math.min(...counts)).toBeGreaterThan(30)
+      const found = await Promise.all(after.map((dht) => dht.get(key)))
+      expect(found.every((result) => result !== undefined)).toBe(true)
+    }
+    await simulator.run(work)
+  },
+)
