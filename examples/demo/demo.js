@@ -1,18 +1,27 @@
 // @ts-check
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { fromHex, generateKeyPair, keyOf, toHex, VALUE_BYTES_MAX } from 'xorbit'
+import { generateKeyPair, keyOf, toHex } from 'xorbit'
+import { amount } from './amount.js'
 import { eachOf } from './each-of.js'
 import { Network } from './network.js'
+import { fetchFile, storeFile } from './stored-file.js'
 
-/** @import { GetResult, PutResult } from 'xorbit' */
+/** @import { FetchedFile } from './stored-file.js' */
 /** @import { Progress } from './progress.js' */
 
 /** How many nodes announce that they have the file. */
 const ANNOUNCING = 10
 
-/** How many puts or gets run at once: more would only overflow the sockets, which one process reads in turn. */
+/** How many announcements run at once: more would only overflow the sockets, which one process reads in turn. */
 const OPERATIONS_AT_ONCE = 8
+
+/**
+ * What a newcomer has that does not know where the file is.
+ *
+ * @type {FetchedFile}
+ */
+const NOTHING_FETCHED = { bytes: new Uint8Array(0), missing: [], messages: 0 }
 
 /**
  * @typedef {object} Spread
@@ -34,19 +43,22 @@ const OPERATIONS_AT_ONCE = 8
  * @property {boolean} complete whether every byte came back
  * @property {{ name: string, bytes: number, sha256: string }} file
  * @property {{ bytes: number, sha256: string | null }} fetched the hash is null when a value is missing
- * @property {string[]} missing the keys of values that did not come back
+ * @property {{ key: string, reason: string }[]} missing the values that did not come back, and why
  * @property {number} nodes
  * @property {number} killed
  * @property {string} bootstrap the one address that every newcomer was given
- * @property {number} values
- * @property {number} distinctValues parts of equal content have one key and are stored once
- * @property {string | null} signedHash of the file, as the publisher signed it and the newcomer resolved it
+ * @property {number} values of at most 1 MiB that the file was stored as
+ * @property {number} distinctValues values of equal content have one key and are stored once
+ * @property {number} pieces of 880 bytes that the values are made of
+ * @property {number} parts records that the nodes keep of it: distinct pieces, and the trees that name them
+ * @property {string | null} signedPointer where the file is, as the publisher signed it and the newcomer resolved it
  * @property {{ announced: number, located: number }} peers nodes that announced that they have the file
  * @property {Record<'start' | 'store' | 'publish' | 'announce' | 'kill' | 'join' | 'resolve' | 'locate' | 'fetch', number>} phasesMs
- * @property {{ stored: Spread, alive: Spread } | null} replicas nodes that keep a value, before and after the kill
- * @property {{ put: Spread, get: Spread } | null} messages request datagrams of one operation, resent ones included
- * @property {Record<string, number>} hops how many gets took how many hops
- * @property {{ store: Traffic, fetch: Traffic }} traffic
+ * @property {number} replicasMin how many nodes had confirmed the part with the fewest when its put returned
+ * @property {{ stored: Spread, alive: Spread }} replicas nodes that keep a part, before and after the kill
+ * @property {Record<string, number>} partsByAlive how many parts have how many holders left
+ * @property {{ store: number, fetch: number }} messages request datagrams of the puts and gets, resent ones included
+ * @property {{ store: Traffic, fetch: Traffic }} traffic of all nodes
  * @property {{ store: number, fetch: number }} bytesPerSecond of the file
  */
 
@@ -62,114 +74,80 @@ export async function readInput(path) {
 export async function runDemo({ name, bytes, nodes, kill, signal, progress }) {
   const network = new Network(signal)
   try {
-    const startMs = await timed(() => network.grow(nodes, (done) => progress.show('starting nodes', done, nodes)))
+    const { ms: startMs } = await timed(() =>
+      network.grow(nodes, (done) => progress.show('starting nodes', done, nodes)),
+    )
 
-    const parts = split(bytes, VALUE_BYTES_MAX)
     const [, publisher] = network.nodes
     if (publisher === undefined) throw new Error('a network of one node has no publisher')
-    /** @type {string[]} */
-    const keys = []
-    /** @type {Map<string, PutResult>} */
-    const puts = new Map()
-    /** @type {Map<string, Uint8Array>} */
-    const distinct = new Map()
-    for (const part of parts) {
-      const key = createHash('sha256').update(part).digest('hex')
-      keys.push(key)
-      distinct.set(key, part)
-    }
+    const onStored = (/** @type {number} */ done, /** @type {number} */ of) =>
+      progress.show('storing', done, of, amount)
     const beforeStore = network.traffic()
-    const storeMs = await timed(() =>
-      eachOf(distinct, OPERATIONS_AT_ONCE, async ([key, part]) => {
-        puts.set(key, await publisher.dht.put(part, { signal }))
-        progress.show('storing values', puts.size, distinct.size)
-      }),
+    const { came: stored, ms: storeMs } = await timed(() =>
+      storeFile(publisher.dht, bytes, { signal, onProgress: onStored }),
     )
     const storeTraffic = since(network.traffic(), beforeStore)
+    // Nothing else was stored yet, so whatever the nodes keep is of the file.
+    const parts = new Set(network.holders(network.nodes).keys())
 
-    // The hash of the file goes under the publisher's name, and whoever has the file under the file's topic.
-    const sha256 = sha256Of(bytes)
+    // Where the file is goes under the publisher's name, and whoever has the file under a topic made of that.
     const keyPair = generateKeyPair()
-    const topic = keyOf(`file/${sha256}`)
-    const publishMs = await timed(() => publisher.dht.publish(keyPair, fromHex(sha256), { signal }))
+    const { ms: publishMs } = await timed(() => publisher.dht.publish(keyPair, stored.pointer, { signal }))
     const announcing = network.someBut([0], Math.min(ANNOUNCING, nodes - 1))
-    const announceMs = await timed(() =>
-      eachOf(announcing, OPERATIONS_AT_ONCE, ({ dht }) => dht.announce(topic, { signal })),
+    const { ms: announceMs } = await timed(() =>
+      eachOf(announcing, OPERATIONS_AT_ONCE, ({ dht }) => dht.announce(topicOf(stored.pointer), { signal })),
     )
 
     // The publisher is the first to go: from here on only the network has the file.
     const victims = [publisher, ...network.someBut([0, 1], kill - 1)]
+    const holders = network.holders(network.nodes)
     progress.show('killing nodes', victims.length, victims.length)
-    const killMs = await timed(() => network.kill(victims))
+    const { ms: killMs } = await timed(() => network.kill(victims))
+    const alive = network.holders(network.nodes.filter((node) => !victims.includes(node)))
+    const aliveHolders = [...parts].map((key) => alive.get(key) ?? 0)
 
-    // All that the newcomer gets is one address, the publisher's public key, and the list of keys.
-    /** @type {Awaited<ReturnType<typeof network.join>>} */
-    let newcomer
-    const joinMs = await timed(async () => {
-      newcomer = await network.join()
-    })
-    /** @type {string | null} */
-    let signedHash = null
-    const resolveMs = await timed(async () => {
-      const resolved = await orNothing(newcomer.dht.resolve(keyPair.publicKey, { signal }), signal)
-      if (resolved !== undefined) signedHash = toHex(resolved.value)
-    })
-    /** @type {number | undefined} */
-    let located
-    const locateMs = await timed(async () => {
-      located = await orNothing(countOf(newcomer.dht.locate(topic, { signal })), signal)
-    })
+    // All that the newcomer gets is one address and the publisher's public key.
+    const { came: newcomer, ms: joinMs } = await timed(() => network.join())
+    const { came: resolved, ms: resolveMs } = await timed(() =>
+      orNothing(newcomer.dht.resolve(keyPair.publicKey, { signal }), signal),
+    )
+    const pointer = resolved?.value
+    const { came: located = 0, ms: locateMs } = await timed(
+      async () => pointer && orNothing(countOf(newcomer.dht.locate(topicOf(pointer), { signal })), signal),
+    )
+    const onFetched = (/** @type {number} */ done) => progress.show('fetching', done, stored.bytes, amount)
     const beforeFetch = network.traffic()
-    /** @type {Map<string, GetResult>} */
-    const gets = new Map()
-    let asked = 0
-    const fetchMs = await timed(() =>
-      eachOf(new Set(keys), OPERATIONS_AT_ONCE, async (key) => {
-        const found = await orNothing(newcomer.dht.get(fromHex(key), { signal }), signal)
-        if (found !== undefined) gets.set(key, found)
-        progress.show('fetching values', ++asked, distinct.size)
-      }),
+    const { came: fetched, ms: fetchMs } = await timed(async () =>
+      pointer ? fetchFile(newcomer.dht, pointer, { signal, onProgress: onFetched }) : NOTHING_FETCHED,
     )
     const fetchTraffic = since(network.traffic(), beforeFetch)
 
-    const missing = [...distinct.keys()].filter((key) => !gets.has(key))
-    const fetched = join(keys.map((key) => gets.get(key)?.value ?? new Uint8Array(0)))
-    const fetchedSha256 = missing.length === 0 ? sha256Of(fetched) : null
-    const dead = new Set(victims.map(({ address }) => address))
-    const stored = [...puts.values()]
+    const sha256 = sha256Of(bytes)
+    const fetchedSha256 = pointer !== undefined && fetched.missing.length === 0 ? sha256Of(fetched.bytes) : null
     return {
-      complete: fetchedSha256 === sha256 && signedHash === sha256,
+      complete: fetchedSha256 === sha256,
       file: { name, bytes: bytes.length, sha256 },
-      fetched: { bytes: fetched.length, sha256: fetchedSha256 },
-      missing,
+      fetched: { bytes: fetched.bytes.length, sha256: fetchedSha256 },
+      missing: fetched.missing,
       nodes,
       killed: victims.length,
       bootstrap: network.bootstrap,
-      values: parts.length,
-      distinctValues: distinct.size,
-      signedHash,
-      peers: { announced: announcing.length, located: located ?? 0 },
+      values: stored.values,
+      distinctValues: stored.distinctValues,
+      pieces: stored.pieces,
+      parts: parts.size,
+      signedPointer: pointer === undefined ? null : toHex(pointer),
+      peers: { announced: announcing.length, located },
       phasesMs: {
         ...{ start: startMs, store: storeMs, publish: publishMs, announce: announceMs, kill: killMs },
         ...{ join: joinMs, resolve: resolveMs, locate: locateMs, fetch: fetchMs },
       },
-      replicas:
-        stored.length === 0
-          ? null
-          : {
-              stored: spread(stored.map(({ storedAt }) => storedAt.length)),
-              alive: spread(stored.map(({ storedAt }) => storedAt.filter(({ address }) => !dead.has(address)).length)),
-            },
-      messages:
-        gets.size === 0
-          ? null
-          : {
-              put: spread(stored.map(({ messages }) => messages)),
-              get: spread([...gets.values()].map(({ messages }) => messages)),
-            },
-      hops: countBy([...gets.values()].map(({ hops }) => hops)),
+      replicasMin: Math.min(...stored.puts.map(({ replicasMin }) => replicasMin)),
+      replicas: { stored: spread([...parts].map((key) => holders.get(key) ?? 0)), alive: spread(aliveHolders) },
+      partsByAlive: countBy(aliveHolders),
+      messages: { store: stored.puts.reduce((sum, { messages }) => sum + messages, 0), fetch: fetched.messages },
       traffic: { store: storeTraffic, fetch: fetchTraffic },
-      bytesPerSecond: { store: rate(bytes.length, storeMs), fetch: rate(fetched.length, fetchMs) },
+      bytesPerSecond: { store: rate(bytes.length, storeMs), fetch: rate(fetched.bytes.length, fetchMs) },
     }
   } finally {
     await network.close()
@@ -200,18 +178,12 @@ async function countOf(found) {
 }
 
 /**
- * @param {Uint8Array} bytes
- * @param {number} partBytesMax
+ * Who resolved the pointer can ask for those that have the file.
+ *
+ * @param {Uint8Array} pointer
  */
-function split(bytes, partBytesMax) {
-  const parts = []
-  for (let at = 0; at < bytes.length; at += partBytesMax) parts.push(bytes.subarray(at, at + partBytesMax))
-  return parts
-}
-
-/** @param {Uint8Array[]} parts */
-function join(parts) {
-  return new Uint8Array(Buffer.concat(parts))
+function topicOf(pointer) {
+  return keyOf(`file/${toHex(pointer)}`)
 }
 
 /** @param {Uint8Array} bytes */
@@ -219,11 +191,14 @@ function sha256Of(bytes) {
   return toHex(createHash('sha256').update(bytes).digest())
 }
 
-/** @param {() => unknown} work */
+/**
+ * @template T
+ * @param {() => Promise<T>} work
+ */
 async function timed(work) {
   const startedAtMs = performance.now()
-  await work()
-  return Math.round((performance.now() - startedAtMs) * 10) / 10
+  const came = await work()
+  return { came, ms: Math.round((performance.now() - startedAtMs) * 10) / 10 }
 }
 
 /**

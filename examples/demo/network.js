@@ -1,5 +1,5 @@
 // @ts-check
-import { createDht } from 'xorbit'
+import { createDht, MemoryStore, toHex } from 'xorbit'
 import { udp } from 'xorbit/udp'
 import { eachOf } from './each-of.js'
 
@@ -9,9 +9,16 @@ import { eachOf } from './each-of.js'
 const JOINS_AT_ONCE = 8
 
 /**
+ * What a node keeps at most. All of them share the memory of one machine, and one publisher is the source of all that
+ * they keep: the limits of a node by itself would only limit the file.
+ */
+const STORE_LIMITS = { bytesMax: 2 ** 40, recordsMax: 2 ** 32 }
+
+/**
  * @typedef {object} Node
  * @property {Dht} dht
  * @property {Transport} transport its UDP socket
+ * @property {MemoryStore} storage what it keeps for others
  * @property {string} address
  */
 
@@ -50,10 +57,11 @@ export class Network {
   /** Starts one node. It knows nothing but the bootstrap address. */
   async join() {
     const transport = udp({ host: '127.0.0.1' })
-    const dht = createDht({ transport, bootstrap: this.nodes.length === 0 ? [] : [this.bootstrap] })
+    const storage = new MemoryStore(STORE_LIMITS)
+    const dht = createDht({ transport, storage, bootstrap: this.nodes.length === 0 ? [] : [this.bootstrap] })
     this.#opened.push(dht)
     const { address } = await dht.start({ signal: this.#signal })
-    const node = { dht, transport, address }
+    const node = { dht, transport, storage, address }
     this.nodes.push(node)
     return node
   }
@@ -83,6 +91,20 @@ export class Network {
    */
   async kill(victims) {
     await Promise.all(victims.map(({ transport }) => transport.close()))
+  }
+
+  /**
+   * How many of the nodes keep a record, by its key in hexadecimal digits. Their stores are looked at, nobody is asked.
+   *
+   * @param {Node[]} nodes
+   */
+  holders(nodes) {
+    /** @type {Map<string, number>} */
+    const counts = new Map()
+    for (const { storage } of nodes) {
+      for (const { key } of storage.entries()) counts.set(toHex(key), (counts.get(toHex(key)) ?? 0) + 1)
+    }
+    return counts
   }
 
   /** What all nodes together sent so far. */

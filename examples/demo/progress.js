@@ -3,7 +3,7 @@ import process from 'node:process'
 
 /**
  * @typedef {object} Progress
- * @property {(what: string, done: number, of: number) => void} show
+ * @property {(what: string, done: number, of: number, format?: (count: number) => string) => void} show
  * @property {() => void} clear takes away the line that is there
  */
 
@@ -25,7 +25,7 @@ export function createProgress(stream, quiet) {
   let phase = ''
   let shown = 0
   return {
-    show(what, done, of) {
+    show(what, done, of, format = String) {
       const nowMs = performance.now()
       const isNew = what !== phase
       const intervalMs = stream.isTTY ? UPDATE_INTERVAL_MS : LINE_INTERVAL_MS
@@ -34,7 +34,8 @@ export function createProgress(stream, quiet) {
       phase = what
       shown = done
       shownMs = nowMs
-      stream.write(stream.isTTY ? `\r\x1b[K${what}: ${done} of ${of}` : `${what}: ${done} of ${of}\n`)
+      const line = `${what}: ${format(done)} of ${format(of)}`
+      stream.write(stream.isTTY ? `\r\x1b[K${line}` : `${line}\n`)
     },
     clear() {
       if (stream.isTTY) stream.write('\r\x1b[K')
