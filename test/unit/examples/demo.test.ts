@@ -82,6 +82,20 @@ describe('the demo brings every byte back', () => {
   })
 })
 
+test('the demo brings every byte back from the only node that is left', async () => {
+  const bytes = distinctBytes(5_000)
+  const { status, stdout } = await runProgram(demo, [fileOf(bytes), '--nodes', '12', '--kill', '11', '--json'])
+  expect(JSON.parse(stdout)).toMatchObject({
+    complete: true,
+    killed: 11,
+    fetched: { sha256: sha256(bytes) },
+    // One node is left, and it has all 7 parts.
+    replicas: { alive: { min: 1, median: 1, max: 1 } },
+    partsByAlive: { 1: 7 },
+  })
+  expect(status).toBe(0)
+})
+
 test('the demo fails and says what is missing where too many nodes died', async () => {
   // 20 of 60 nodes have a record: that one survivor has all twelve, and where they are, has a chance of 1e-6.
   const bytes = distinctBytes(10 * 880)
@@ -179,8 +193,14 @@ describe('a stored file', () => {
   })
 })
 
-test('an interrupted demo closes its nodes and ends', async () => {
-  const { status, stdout, stderr } = await runProgram(demo, [fileOf(distinctBytes(200_000)), '--nodes', '100'], true)
+test.each([
+  ['starting nodes: ', 'storing: ', 1000, '100'],
+  ['storing: ', 'killing nodes: ', 700_000, '30'],
+  ['fetching: ', 'fetching: 1.00 MiB', MIB, '12'],
+])('a demo that is interrupted at "%s" closes its nodes and ends', async (at, later, length, nodes) => {
+  const { status, stdout, stderr } = await runProgram(demo, [fileOf(distinctBytes(length)), '--nodes', nodes], at)
+  expect(stderr).toContain(at)
+  expect(stderr).not.toContain(later)
   expect(stderr).toMatch(/interrupted\n$/)
   expect(stdout).toBe('')
   expect(status).toBe(130)

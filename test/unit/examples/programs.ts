@@ -43,9 +43,13 @@ export interface Ended {
 /**
  * Runs a bundled program to its end.
  *
- * @param interrupt - sends one SIGINT when it has printed something
+ * @param interrupt - sends one SIGINT when it has printed something, or that text
  */
-export function runProgram(file: string, args: readonly string[] = [], interrupt = false): Promise<Ended> {
+export function runProgram(
+  file: string,
+  args: readonly string[] = [],
+  interrupt: boolean | string = false,
+): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [file, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -53,9 +57,11 @@ export function runProgram(file: string, args: readonly string[] = [], interrupt
     })
     let stdout = ''
     let stderr = ''
-    let isInterrupted = !interrupt
+    let isInterrupted = interrupt === false
+    const awaited = typeof interrupt === 'string' ? interrupt : ''
     const onOutput = (): void => {
-      if (!isInterrupted) child.kill('SIGINT')
+      if (isInterrupted || !`${stdout}\n${stderr}`.includes(awaited)) return
+      child.kill('SIGINT')
       isInterrupted = true
     }
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
