@@ -1,11 +1,15 @@
 import type { NodeId } from '../keyspace/index.js'
 import { IdWords, sharedPrefixBits, wordAt } from '../keyspace/index.js'
 import type { Entry, TableEntry } from './entry.js'
+import { moveUp } from './move-up.js'
 
 const NONE: readonly Entry[] = []
 
-/** The distances of the bucket that is being sorted; for all tables together, as a sort ends before the next begins. */
-let sortKeys = new Uint32Array(32)
+/** How many entries a bucket may have, so that the first word of a distance and a place in it fit into one number. */
+const PLACES = 2 ** 20
+
+/** Distances and places of the bucket that is being sorted; for all tables, as a sort ends before the next begins. */
+let sortKeys = new Float64Array(32)
 
 /**
  * The entries of a table by bucket: by how many leading bits their ids share with ours. So an id, and the nearest to a
@@ -61,8 +65,7 @@ export class Buckets {
   /** Puts an entry, or its successor, behind the others of its bucket. */
   moveToEnd(entry: Entry, successor: Entry = entry): void {
     const entries = this.in(entry.bucket) as Entry[]
-    const at = entries.indexOf(entry)
-    entries.copyWithin(at, at + 1)
+    moveUp(entries, entries.indexOf(entry))
     entries[entries.length - 1] = successor
   }
 
@@ -107,23 +110,33 @@ export class Buckets {
   }
 }
 
-/** The entries by their distance to a target: an insertion sort, which for the k of a bucket is the fastest. */
+/**
+ * The entries by their distance to a target: an insertion sort, which for the k of a bucket is the fastest. First all
+ * are read, then sorted: so the processor waits for the memory of all at once, not for that of one after the other.
+ */
 function sorted(entries: readonly Entry[], target: IdWords): Entry[] {
-  const list = entries.slice()
-  if (sortKeys.length < list.length) sortKeys = new Uint32Array(2 * list.length)
+  const { length } = entries
+  if (sortKeys.length < length) sortKeys = new Float64Array(2 * length)
   const keys = sortKeys
-  for (let i = 0; i < list.length; i++) {
-    const entry = list[i] as Entry
-    const key = (entry.w0 ^ target.w0) >>> 0
+  for (let i = 0; i < length; i++) keys[i] = (((entries[i] as Entry).w0 ^ target.w0) >>> 0) * PLACES + i
+  for (let i = 1; i < length; i++) {
+    const key = keys[i] as number
     let at = i
-    for (; at > 0; at--) {
-      const before = keys[at - 1] as number
-      if (before < key || (before === key && !target.isNearer(entry, list[at - 1] as Entry))) break
-      keys[at] = before
-      list[at] = list[at - 1] as Entry
-    }
+    for (; at > 0 && (keys[at - 1] as number) > key; at--) keys[at] = keys[at - 1] as number
     keys[at] = key
+  }
+  const list: Entry[] = new Array(length)
+  let before = Number.NaN
+  for (let i = 0; i < length; i++) {
+    const key = keys[i] as number
+    const distance = Math.floor(key / PLACES)
+    const entry = entries[key - distance * PLACES] as Entry
+    let at = i
+    // Of ids that are equal so far the rest decides: hardly ever needed.
+    if (distance === before)
+      for (; at > 0 && target.isNearer(entry, list[at - 1] as Entry); at--) list[at] = list[at - 1] as Entry
     list[at] = entry
+    before = distance
   }
   return list
 }

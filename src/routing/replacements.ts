@@ -1,6 +1,7 @@
 import type { Address, NodeId } from '../keyspace/index.js'
 import { AddressIndex } from './address-index.js'
 import type { Entry } from './entry.js'
+import { moveUp } from './move-up.js'
 
 /**
  * The contacts that answered while their bucket was full, for the day when an entry of it leaves (paper 4.1).
@@ -32,8 +33,7 @@ export class Replacements {
   /** Takes note that one that waits has answered again: it is the freshest of its bucket now. */
   refresh(entry: Entry): void {
     const waiting = this.#buckets[entry.bucket] as Entry[]
-    const at = waiting.indexOf(entry)
-    waiting.copyWithin(at, at + 1)
+    moveUp(waiting, waiting.indexOf(entry))
     waiting[waiting.length - 1] = entry
   }
 
