@@ -1,5 +1,5 @@
 import type { Address, Contact, NodeId } from '../keyspace/index.js'
-import { IdWords, sameBytes, sharedPrefixBits, wordAt } from '../keyspace/index.js'
+import { sameBytes, sharedPrefixBits, wordAt } from '../keyspace/index.js'
 
 /** What became of a candidate so far. */
 export type CandidateState =
@@ -19,7 +19,7 @@ export type CandidateState =
   | 'taken'
 
 /** A contact as one lookup knows it. */
-export class Candidate extends IdWords {
+export class Candidate {
   readonly contact: Contact
   /** Changed by {@link Candidates.move} only, which keeps the counts. */
   state: CandidateState = 'heard'
@@ -31,12 +31,14 @@ export class Candidate extends IdWords {
   paged = false
 
   constructor(contact: Contact, depth: number, cost: number) {
-    super(contact.id)
     this.contact = contact
     this.depth = depth
     this.cost = cost
   }
 }
+
+/** XOR with it makes the order of signed numbers that of unsigned ones. */
+const SIGN_BIT = 1 << 31
 
 /** How many bytes of an id are its first word. */
 const WORD_BYTES = 4
@@ -60,12 +62,14 @@ export class Candidates {
     taken: 0,
   }
   readonly #target: NodeId
-  readonly #words: IdWords
+  readonly #targetFirst: number
   readonly #ownId: NodeId
   readonly #heardMax: number
   readonly #delayBits: (contact: Contact) => number
   // An array serves as the map too: the search for an id's place, by distance, finds the id itself.
   readonly #list: Candidate[] = []
+  /** The first word of each one's distance, see {@link Candidates.#firstOf}: a search reads these, side by side. */
+  readonly #firsts: number[] = []
   #freed: Set<Address> | undefined
   readonly #byAddress = new Map<Address, Candidate>()
 
@@ -74,7 +78,7 @@ export class Candidates {
    */
   constructor(target: NodeId, ownId: NodeId, heardMax: number, delayBits: (contact: Contact) => number) {
     this.#target = target
-    this.#words = new IdWords(target)
+    this.#targetFirst = wordAt(target, 0) ^ SIGN_BIT
     this.#ownId = ownId
     this.#heardMax = heardMax
     this.#delayBits = delayBits
@@ -132,6 +136,7 @@ export class Candidates {
     const cost = this.#delayBits(contact) - sharedPrefixBits(this.#target, contact.id)
     const candidate = new Candidate(contact, depth, cost)
     this.#list.splice(index, 0, candidate)
+    this.#firsts.splice(index, 0, this.#firstOf(contact.id, 0))
     this.#byAddress.set(contact.address, candidate)
     this.count.heard++
     return index
@@ -157,34 +162,38 @@ export class Candidates {
 
   #drop(index: number): void {
     const [dropped] = this.#list.splice(index, 1) as [Candidate]
+    this.#firsts.splice(index, 1)
     this.#byAddress.delete(dropped.contact.address)
     this.count.heard--
   }
 
   /** The index of an id, or the bitwise complement (which is negative) of where it would be inserted. */
   #indexOf(ids: Uint8Array, at: number): number {
-    const list = this.#list
-    const words = this.#words
-    const first = (wordAt(ids, at) ^ words.w0) >>> 0
+    const firsts = this.#firsts
+    const first = this.#firstOf(ids, at)
     let low = 0
-    let high = list.length
+    let high = firsts.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      const candidate = list[middle] as Candidate
-      const other = (candidate.w0 ^ words.w0) >>> 0
+      const other = firsts[middle] as number
       if (other < first) {
         low = middle + 1
       } else if (other > first) {
         high = middle
       } else {
         // Hardly ever more than once a search: so many leading bits are shared by the id itself alone.
-        const order = this.#compareRest(candidate, ids, at)
+        const order = this.#compareRest(this.#list[middle] as Candidate, ids, at)
         if (order === 0) return middle
         if (order < 0) low = middle + 1
         else high = middle
       }
     }
     return ~low
+  }
+
+  /** The first 32 bits of an id's distance, less 2^31, as V8 keeps a signed number of 32 bits without a box. */
+  #firstOf(ids: Uint8Array, at: number): number {
+    return wordAt(ids, at) ^ this.#targetFirst
   }
 
   /** Orders a candidate and an id by distance, beyond the first word, in which they are equal. */
