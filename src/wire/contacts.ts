@@ -3,6 +3,7 @@ import { ContactWords, ID_BYTES, IPV4_CONTACT_BYTES } from '../keyspace/index.js
 import type { Transport } from '../platform/transport.js'
 import { ADDRESS_BYTES_MAX } from './limits.js'
 import { Flag } from './message.js'
+import { takeBytes } from './slab.js'
 
 /** Kind byte of an encoded IPv4 address: 4 bytes of host and 2 of port follow. */
 export const ADDRESS_KIND_IPV4 = 4
@@ -60,7 +61,7 @@ export function createContactPacker(transport: Pick<Transport, 'encodeAddress' |
         length += bytes
         addresses.push(address)
       }
-      const bytes = new Uint8Array(length)
+      const bytes = takeBytes(length)
       let at = 0
       for (let i = 0; i < addresses.length; i++) {
         const contact = contacts[i] as Contact

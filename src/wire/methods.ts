@@ -8,7 +8,7 @@ import {
   TOKEN_BYTES_MAX,
   TOKENS_KEYS_MAX,
 } from './limits.js'
-import { readArray, readBytes, readId, readInteger, readU64, writeU64 } from './shape.js'
+import { readArray, readBriefly, readBytes, readId, readInteger, readU64, writeU64 } from './shape.js'
 
 /** What a request of one method and its answer look like. Readers return undefined for any other shape. */
 export interface Method<P, R> {
@@ -63,7 +63,7 @@ export const FIND_NODE: Method<FindNodeParams, FindNodeResult> = {
   },
   writeResult: ({ contacts }) => [contacts],
   readResult(raw) {
-    const contacts = readBytes(raw[0], 0, PACKED_CONTACTS_BYTES_MAX)
+    const contacts = readBriefly(raw[0], 0, PACKED_CONTACTS_BYTES_MAX)
     return contacts && { contacts }
   },
 }
@@ -132,7 +132,7 @@ export const FIND_VALUE: Method<FindValueParams, FindValueResult> = {
     const token = readBytes(raw[0], 1, TOKEN_BYTES_MAX)
     const heldSeq = readHeldSeq(raw[1])
     const records = readRecords(raw[2])
-    const contacts = readBytes(raw[3], 0, PACKED_CONTACTS_BYTES_MAX)
+    const contacts = readBriefly(raw[3], 0, PACKED_CONTACTS_BYTES_MAX)
     const leftOut = readInteger(raw[4], SKIP_MAX)
     const recordsLeft = readInteger(raw[5], RECORDS_LEFT_MAX)
     const ttlsSeconds = readTtls(raw[6])
@@ -319,7 +319,7 @@ export function appMethod(name: string): Method<AppParams, AppResult> {
     writeResult: ({ payload, contacts, leftOut = 0 }) => (contacts ? [payload, contacts, leftOut] : [payload]),
     readResult(raw) {
       const payload = readBytes(raw[0], 0, PAYLOAD_BYTES_MAX)
-      const contacts = raw.length > 1 ? readBytes(raw[1], 0, PACKED_CONTACTS_BYTES_MAX) : NO_CONTACTS
+      const contacts = raw.length > 1 ? readBriefly(raw[1], 0, PACKED_CONTACTS_BYTES_MAX) : NO_CONTACTS
       const leftOut = raw.length > 2 ? readInteger(raw[2], SKIP_MAX) : 0
       if (!payload || !contacts || leftOut === undefined) return undefined
       return raw.length > 1 ? { payload, contacts, leftOut } : { payload }

@@ -3,11 +3,23 @@
 
 import type { NodeId } from '../keyspace/index.js'
 import { ID_BYTES } from '../keyspace/index.js'
+import { takeBytes } from './slab.js'
 
 /** A copy of a byte array whose length is in the range, or undefined. */
 export function readBytes(value: unknown, lengthMin: number, lengthMax: number): Uint8Array | undefined {
   if (!(value instanceof Uint8Array) || value.length < lengthMin || value.length > lengthMax) return undefined
   return new Uint8Array(value)
+}
+
+/**
+ * As {@link readBytes}, for what is read at once and not kept: the copy is a part of a block that many share, which
+ * spares the allocator a block for each.
+ */
+export function readBriefly(value: unknown, lengthMin: number, lengthMax: number): Uint8Array | undefined {
+  if (!(value instanceof Uint8Array) || value.length < lengthMin || value.length > lengthMax) return undefined
+  const copy = takeBytes(value.length)
+  copy.set(value)
+  return copy
 }
 
 /** A copy of an id or key, or undefined. */
