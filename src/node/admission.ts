@@ -38,8 +38,8 @@ export class Admission implements CallObserver {
   /** Addresses with a ping under way. */
   #checking: Set<Address> | undefined
   // One allowance each: if strangers used up both, a dead entry of a full bucket would never be found out.
-  readonly #strangerChecked: Recent<true>
-  readonly #entryChecked: Recent<true>
+  readonly #strangerChecked: Recent<true, number>
+  readonly #entryChecked: Recent<true, number>
   /** Contacts that were silent while nobody answered, by address. */
   #suspects: Map<Address, Callee> | undefined
   /** How many calls in a row went unanswered, by address. */
@@ -205,11 +205,12 @@ export class Admission implements CallObserver {
     return this.#unanswered.get(address, this.#config.clock.now()) ?? 0
   }
 
-  #isDue(checked: Recent<true>, contact: Contact): boolean {
+  #isDue(checked: Recent<true, number>, contact: Contact): boolean {
     const { clock, table } = this.#config
-    const bucket = String(table.bucketIndex(contact.id))
-    if (checked.get(bucket, clock.now())) return false
-    checked.set(bucket, true, clock.now())
+    const bucket = table.bucketIndex(contact.id)
+    const nowMs = clock.now()
+    if (checked.get(bucket, nowMs)) return false
+    checked.set(bucket, true, nowMs)
     return true
   }
 }

@@ -35,13 +35,14 @@ export function usableEntriesFor(
   table: RoutingTable,
   request: IncomingRequest,
 ): (entry: TableEntry) => boolean {
-  const isUsable = usableBy(transport, request)
   const speaksIpv4 = (request.flags & Flag.ipv4) !== 0
   const least = REACH[transport.describe(request.from.address).scope]
   const asker = table.at(request.from.address)
+  let isUsable: ((contact: Contact) => boolean) | undefined
   return (entry) => {
-    if (!entry.isIpv4) return isUsable(entry)
-    return speaksIpv4 && entry !== asker && REACH[entry.scope] >= least
+    if (entry.isIpv4) return speaksIpv4 && entry !== asker && (least === 0 || REACH[entry.scope] >= least)
+    isUsable ??= usableBy(transport, request)
+    return isUsable(entry)
   }
 }
 

@@ -1,10 +1,10 @@
-interface Entry<V> {
-  readonly key: string
+interface Entry<K, V> {
+  readonly key: K
   value: V
   sinceMs: number
   /** The one that was set before it, and the one after it. */
-  older: Entry<V> | undefined
-  newer: Entry<V> | undefined
+  older: Entry<K, V> | undefined
+  newer: Entry<K, V> | undefined
 }
 
 /**
@@ -13,13 +13,13 @@ interface Entry<V> {
  *
  * The order of age is a chain of its own: to find the first entry of a Map, all that left before it are passed over.
  */
-export class Recent<V> {
+export class Recent<V, K extends string | number = string> {
   /** None while nothing was ever remembered, as most of these are for what seldom happens. */
-  #entries: Map<string, Entry<V>> | undefined
+  #entries: Map<K, Entry<K, V>> | undefined
   readonly #lifetimeMs: number
   readonly #sizeMax: number
-  #oldest: Entry<V> | undefined
-  #newest: Entry<V> | undefined
+  #oldest: Entry<K, V> | undefined
+  #newest: Entry<K, V> | undefined
 
   constructor(lifetimeMs: number, sizeMax: number) {
     this.#lifetimeMs = lifetimeMs
@@ -37,7 +37,7 @@ export class Recent<V> {
   }
 
   /** The value, unless it is too old. */
-  get(key: string, nowMs: number): V | undefined {
+  get(key: K, nowMs: number): V | undefined {
     const entry = this.#entries?.get(key)
     if (!entry) return undefined
     if (nowMs - entry.sinceMs <= this.#lifetimeMs) return entry.value
@@ -46,7 +46,7 @@ export class Recent<V> {
   }
 
   /** Sets the value, as new as can be. */
-  set(key: string, value: V, nowMs: number): void {
+  set(key: K, value: V, nowMs: number): void {
     this.#entries ??= new Map()
     let entry = this.#entries.get(key)
     if (entry) {
@@ -70,12 +70,12 @@ export class Recent<V> {
     this.#newest = undefined
   }
 
-  #delete(entry: Entry<V>): void {
+  #delete(entry: Entry<K, V>): void {
     this.#entries?.delete(entry.key)
     this.#unlink(entry)
   }
 
-  #link(entry: Entry<V>): void {
+  #link(entry: Entry<K, V>): void {
     entry.older = this.#newest
     entry.newer = undefined
     if (this.#newest) this.#newest.newer = entry
@@ -83,7 +83,7 @@ export class Recent<V> {
     this.#newest = entry
   }
 
-  #unlink(entry: Entry<V>): void {
+  #unlink(entry: Entry<K, V>): void {
     const { newer, older } = entry
     if (older) older.newer = newer
     else this.#oldest = newer
