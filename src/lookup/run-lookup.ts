@@ -1,7 +1,10 @@
 import type { Contact } from '../keyspace/index.js'
 import type { AnyLookup } from './disjoint-lookup.js'
 
-/** What a query tells the lookup. After `answered` or `failed`, and after its cancel, nothing it tells counts. */
+/**
+ * What a query tells the lookup. After `answered` or `failed`, and after its cancel, nothing it tells counts. The
+ * functions need the object that they are of: they can't be taken from it.
+ */
 export interface QueryEvents {
   /** A datagram left, the first or a resent one. */
   sent(): void
@@ -81,119 +84,205 @@ export interface RunLookupOptions {
 
 /** Runs a fresh {@link Lookup}, which only this run may touch, to its end. */
 export function runLookup(lookup: AnyLookup, options: RunLookupOptions): LookupRun {
-  const { query, queryPage, progressed, now, done } = options
-  const startedAtMs = now()
-  const cancels = new Map<Contact, () => void>()
-  let messages = 0
-  let asking = false
-  let outcome: LookupOutcome | undefined
+  const running = new Running(lookup, options)
+  running.proceed()
+  return running.run
+}
 
-  const run: LookupRun = {
-    stop() {
-      end()
-    },
-    finish: end,
-    costs: () => outcome ?? costsNow(),
+class Running {
+  readonly lookup: AnyLookup
+  readonly run: LookupRun
+  messages = 0
+  outcome: LookupOutcome | undefined
+  readonly #options: RunLookupOptions
+  readonly #startedAtMs: number
+  /** What is to be cancelled at the end, in the order in which it was asked. */
+  readonly #open: Asked[] = []
+  #isAsking = false
+
+  constructor(lookup: AnyLookup, options: RunLookupOptions) {
+    this.lookup = lookup
+    this.#options = options
+    this.#startedAtMs = options.now()
+    const end = (): LookupOutcome => this.#end()
+    this.run = {
+      stop() {
+        end()
+      },
+      finish: end,
+      costs: () => this.outcome ?? this.#costs(),
+    }
   }
-  proceed()
-  return run
 
-  function costsNow(): Pick<LookupOutcome, 'hops' | 'messages' | 'elapsedMs'> {
-    return { hops: lookup.hops(), messages, elapsedMs: now() - startedAtMs }
+  proceed(): void {
+    // An event inside `query` comes back here: the loop that is under way will see what it changed.
+    if (this.#isAsking) return
+    this.#isAsking = true
+    while (this.outcome === undefined) {
+      const contact = this.lookup.next()
+      if (contact === undefined) break
+      this.#begin(new Asked(this, contact))
+    }
+    while (this.outcome === undefined) {
+      const contact = this.lookup.nextPage()
+      if (contact === undefined) break
+      this.#begin(new AskedPage(this, contact))
+    }
+    this.#isAsking = false
+    if (this.outcome === undefined && this.lookup.finished) this.#options.done(this.#end())
   }
 
-  function end(): LookupOutcome {
-    if (outcome !== undefined) return outcome
-    outcome = {
+  progressed(): void {
+    this.#options.progressed?.()
+  }
+
+  /** Nothing more is to be cancelled there. */
+  close(asked: Asked): void {
+    const at = this.#open.indexOf(asked)
+    if (at >= 0) this.#open.splice(at, 1)
+  }
+
+  /** Sends a query. */
+  #begin(asked: Asked): void {
+    let cancel: () => void
+    try {
+      const { query, queryPage } = this.#options
+      cancel = asked.isPage ? queryPage(asked.contact, asked) : query(asked.contact, asked, this.run)
+    } catch (error) {
+      asked.failed(error)
+      return
+    }
+    if (!asked.isOpen) return
+    if (this.outcome === undefined) {
+      asked.cancel = cancel
+      this.#open.push(asked)
+    } else {
+      cancel()
+    }
+  }
+
+  #end(): LookupOutcome {
+    if (this.outcome !== undefined) return this.outcome
+    const { lookup } = this
+    this.outcome = {
       closest: lookup.closest(),
-      ...costsNow(),
+      ...this.#costs(),
       answered: lookup.answeredCount,
       conclusive: lookup.conclusive,
     }
-    for (const cancel of cancels.values()) cancel()
-    cancels.clear()
-    return outcome
+    for (const { cancel } of this.#open.splice(0)) cancel?.()
+    return this.outcome
   }
 
-  function proceed(): void {
-    // An event inside `query` comes back here: the loop that is under way will see what it changed.
-    if (asking) return
-    asking = true
-    while (outcome === undefined) {
-      const contact = lookup.next()
-      if (contact === undefined) break
-      ask(contact)
-    }
-    while (outcome === undefined) {
-      const contact = lookup.nextPage()
-      if (contact === undefined) break
-      askPage(contact)
-    }
-    asking = false
-    if (outcome === undefined && lookup.finished) done(end())
+  #costs(): Pick<LookupOutcome, 'hops' | 'messages' | 'elapsedMs'> {
+    return { hops: this.lookup.hops(), messages: this.messages, elapsedMs: this.#options.now() - this.#startedAtMs }
+  }
+}
+
+/** A query under way: passes on what it tells for as long as that counts. */
+class Asked implements QueryEvents {
+  readonly contact: Contact
+  cancel: (() => void) | undefined = undefined
+  isOpen = true
+  protected readonly running: Running
+  // Of one that was asked it does not change any more.
+  readonly #depth: number
+
+  constructor(running: Running, contact: Contact) {
+    this.running = running
+    this.contact = contact
+    this.#depth = running.lookup.hops(contact.id) + 1
   }
 
-  function ask(contact: Contact): void {
-    const { id } = contact
-    begin(contact, (events) => query(contact, events, run), {
-      slow: () => lookup.slow(id),
-      lost: () => lookup.lost(id),
-      answered(contacts) {
-        lookup.answered(id, contacts)
-        progressed?.()
-      },
-      failed: (_error, actual) => (actual ? lookup.misnamed(id, actual) : lookup.failed(id)),
-    })
+  get isPage(): boolean {
+    return false
   }
 
-  function askPage(contact: Contact): void {
-    let isAwaited = true
-    const learned = (contacts: readonly Contact[]): void => {
-      if (isAwaited) lookup.learned(contact.id, contacts)
-      isAwaited = false
-    }
-    const none = (): void => learned([])
-    // Not worth waiting for once it is late: it was to fill a gap, not to make another.
-    begin(contact, (events) => queryPage(contact, events), { slow: none, lost: none, answered: learned, failed: none })
+  sent(): void {
+    if (this.#counts()) this.running.messages++
   }
 
-  /** Sends a query, and passes on what it tells for as long as that counts. */
-  function begin(
-    contact: Contact,
-    send: (events: QueryEvents) => () => void,
-    on: Omit<QueryEvents, 'sent' | 'knows'>,
-  ): void {
-    let open = true
-    // Of one that was asked it does not change any more.
-    const depth = lookup.hops(contact.id) + 1
-    const passOn = (isLast: boolean, tell: () => void): void => {
-      if (!open || outcome !== undefined) return
-      if (isLast) {
-        open = false
-        cancels.delete(contact)
-      }
-      tell()
-      proceed()
-    }
-    const events: QueryEvents = {
-      sent() {
-        if (open && outcome === undefined) messages++
-      },
-      slow: () => passOn(false, on.slow),
-      lost: () => passOn(false, on.lost),
-      knows: (ids, at) => lookup.knows(ids, at, depth),
-      answered: (contacts) => passOn(true, () => on.answered(contacts)),
-      failed: (error, actual) => passOn(true, () => on.failed(error, actual)),
-    }
-    let cancel: () => void
-    try {
-      cancel = send(events)
-    } catch (error) {
-      events.failed(error)
-      return
-    }
-    if (!open) return
-    if (outcome === undefined) cancels.set(contact, cancel)
-    else cancel()
+  slow(): void {
+    if (!this.#counts()) return
+    this.tellSlow()
+    this.running.proceed()
+  }
+
+  lost(): void {
+    if (!this.#counts()) return
+    this.tellLost()
+    this.running.proceed()
+  }
+
+  knows(ids: Uint8Array, at: number): boolean {
+    return this.running.lookup.knows(ids, at, this.#depth)
+  }
+
+  answered(contacts: readonly Contact[]): void {
+    if (!this.#counts()) return
+    this.#close()
+    this.tellAnswered(contacts)
+    this.running.proceed()
+  }
+
+  failed(_error: unknown, actual?: Contact): void {
+    if (!this.#counts()) return
+    this.#close()
+    this.tellFailed(actual)
+    this.running.proceed()
+  }
+
+  protected tellSlow(): void {
+    this.running.lookup.slow(this.contact.id)
+  }
+
+  protected tellLost(): void {
+    this.running.lookup.lost(this.contact.id)
+  }
+
+  protected tellAnswered(contacts: readonly Contact[]): void {
+    this.running.lookup.answered(this.contact.id, contacts)
+    this.running.progressed()
+  }
+
+  protected tellFailed(actual: Contact | undefined): void {
+    const { id } = this.contact
+    if (actual) this.running.lookup.misnamed(id, actual)
+    else this.running.lookup.failed(id)
+  }
+
+  #counts(): boolean {
+    return this.isOpen && this.running.outcome === undefined
+  }
+
+  #close(): void {
+    this.isOpen = false
+    this.running.close(this)
+  }
+}
+
+/** Not worth waiting for once it is late: it was to fill a gap, not to make another. */
+class AskedPage extends Asked {
+  #isAwaited = true
+
+  override get isPage(): boolean {
+    return true
+  }
+
+  protected override tellSlow(): void {
+    this.tellAnswered([])
+  }
+
+  protected override tellLost(): void {
+    this.tellAnswered([])
+  }
+
+  protected override tellFailed(): void {
+    this.tellAnswered([])
+  }
+
+  protected override tellAnswered(contacts: readonly Contact[]): void {
+    if (this.#isAwaited) this.running.lookup.learned(this.contact.id, contacts)
+    this.#isAwaited = false
   }
 }

@@ -12,6 +12,8 @@ import type {
 } from '../lookup/index.js'
 import { DisjointLookup, Lookup, runLookup } from '../lookup/index.js'
 import type { RecordKind } from '../records/index.js'
+import type { CallEvents } from '../rpc/index.js'
+import type { FindNodeResult } from '../wire/index.js'
 import { FIND_NODE, FIND_VALUE } from '../wire/index.js'
 import { worthAsking } from './contact-filter.js'
 import type { NodeContext } from './node-context.js'
@@ -150,7 +152,7 @@ export function lookUpRecords(
         return { hops: lookup.hops(contact.id), messages, elapsedMs }
       })
       if (!isOpen) return
-      const { contacts, count } = readContacts(node, result.contacts, from, queryEvents.knows)
+      const { contacts, count } = readContacts(node, result.contacts, from, queryEvents)
       if (result.leftOut === 0) return queryEvents.answered(contacts)
       // Records took the room of contacts.
       cancel = askMoreNodes(node, contact, key, count, contacts, queryEvents)
@@ -177,16 +179,16 @@ export function askRecords(
   key: NodeId,
   kind: RecordKind,
   { known, ...asked }: RecordRequest,
-  { sent, slow, lost }: Partial<Pick<QueryEvents, 'sent' | 'slow' | 'lost'>>,
+  events: Partial<Pick<QueryEvents, 'sent' | 'slow' | 'lost'>>,
   done: (error: DhtError | undefined, answer: FullAnswer | undefined, from: Contact) => void,
 ): () => void {
   const params = { key, kind: kind.code, ...asked }
   // Where records are made for one holder each, another holder's tells nothing.
   const isKnown = (record: Uint8Array): boolean => known !== undefined && !kind.accept && sameBytes(record, known)
   return node.rpc.call(FIND_VALUE, contact, params, {
-    ...(sent && { sent }),
-    ...(slow && { slow }),
-    ...(lost && { lost }),
+    sent: () => events.sent?.(),
+    slow: () => events.slow?.(),
+    lost: () => events.lost?.(),
     done(error, result, from) {
       if (error || !result) return done(error, undefined, from)
       const { records, ttlsSeconds, ...rest } = result
@@ -257,15 +259,15 @@ export function askMoreNodes(
 /**
  * The contacts of a reply that are worth asking, and how many it named.
  *
- * @param isKnown - which to leave out: see {@link QueryEvents.knows}
+ * @param known - which to leave out: see {@link QueryEvents.knows}
  */
 export function readContacts(
   { config, isSilent, packer, transport }: NodeContext,
   packed: Uint8Array,
   from: Contact,
-  isKnown?: QueryEvents['knows'],
+  known?: Pick<QueryEvents, 'knows'>,
 ): { contacts: Contact[]; count: number } {
-  const { contacts, count } = packer.unpack(packed, TAKE_PER_REPLY * config.k, isKnown)
+  const { contacts, count } = packer.unpack(packed, TAKE_PER_REPLY * config.k, known)
   if (contacts.length === 0) return { contacts, count }
   const reachable = worthAsking(transport, contacts, from.address)
   return { contacts: reachable.filter(({ address }) => !isSilent(address)), count }
@@ -283,20 +285,43 @@ function askNodes(
   contact: Contact,
   target: NodeId,
   skip: number,
-  { sent, slow, lost, knows }: Pick<QueryEvents, 'sent' | 'slow' | 'lost' | 'knows'>,
-  done: (error: DhtError | undefined, contacts: Contact[], from: Contact) => void,
+  events: QueryEvents,
+  done: NodesDone,
 ): () => void {
-  return node.rpc.call(
-    FIND_NODE,
-    contact,
-    { target, skip },
-    {
-      sent,
-      slow,
-      lost,
-      done(error, result, from) {
-        done(error, result ? readContacts(node, result.contacts, from, knows).contacts : [], from)
-      },
-    },
-  )
+  return node.rpc.call(FIND_NODE, contact, { target, skip }, new NodesCall(node, events, done))
+}
+
+type NodesDone = (error: DhtError | undefined, contacts: Contact[], from: Contact) => void
+
+/** What becomes of a FIND_NODE, told to the query that it is for. */
+class NodesCall implements CallEvents<FindNodeResult> {
+  readonly #node: NodeContext
+  readonly #events: QueryEvents
+  readonly #done: NodesDone
+
+  constructor(node: NodeContext, events: QueryEvents, done: NodesDone) {
+    this.#node = node
+    this.#events = events
+    this.#done = done
+  }
+
+  sent(): void {
+    this.#events.sent()
+  }
+
+  slow(): void {
+    this.#events.slow()
+  }
+
+  lost(): void {
+    this.#events.lost()
+  }
+
+  done(error: DhtError | undefined, result: FindNodeResult | undefined, from: Contact): void {
+    this.#done(error, result ? this.#contactsOf(result, from) : [], from)
+  }
+
+  #contactsOf({ contacts }: FindNodeResult, from: Contact): Contact[] {
+    return readContacts(this.#node, contacts, from, this.#events).contacts
+  }
 }

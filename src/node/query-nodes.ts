@@ -46,7 +46,6 @@ export function queryNodes(
   const method = appMethod(name)
   const query: Query = (contact, queryEvents) => {
     let isOpen = true
-    const { sent, slow } = queryEvents
     const askMore = (skip: number, known: readonly Contact[]): void => {
       cancel = askMoreNodes(node, contact, target, skip, known, queryEvents)
     }
@@ -56,7 +55,8 @@ export function queryNodes(
       { payload, target },
       {
         // Never lost: a handler may take its time, and its answer is what is wanted.
-        ...{ sent, slow },
+        sent: () => queryEvents.sent(),
+        slow: () => queryEvents.slow(),
         done(error, result, from) {
           if (!isOpen) return
           if (!result) {
@@ -68,7 +68,7 @@ export function queryNodes(
           events.found({ from, payload: result.payload })
           if (!isOpen) return
           if (!result.contacts) return askMore(0, [])
-          const { contacts, count } = readContacts(node, result.contacts, from, queryEvents.knows)
+          const { contacts, count } = readContacts(node, result.contacts, from, queryEvents)
           if (result.leftOut === 0) queryEvents.answered(contacts)
           else askMore(count, contacts)
         },

@@ -22,12 +22,12 @@ export interface ContactPacker {
    * Reads at most `countMax` contacts. One with an address that the transport can't use is skipped, though it
    * counts; from an address of unknown length on, nothing can be read.
    *
-   * @param isKnown - leaves out the contacts whose id, which begins at `at`, it knows, though they count too
+   * @param known - leaves out the contacts whose id, which begins at `at`, it knows, though they count too
    */
   unpack(
     bytes: Uint8Array,
     countMax: number,
-    isKnown?: (bytes: Uint8Array, at: number) => boolean,
+    known?: { knows(bytes: Uint8Array, at: number): boolean },
   ): { contacts: Contact[]; count: number }
 }
 
@@ -51,34 +51,40 @@ function isWritten(contact: Contact): contact is Contact & ContactWords {
 export function createContactPacker(transport: Pick<Transport, 'encodeAddress' | 'decodeAddress'>): ContactPacker {
   return {
     pack(contacts, roomBytes) {
-      // Of a contact that writes itself there is none.
-      const addresses: (Uint8Array | undefined)[] = []
+      // Of those that don't write themselves: mostly there are none.
+      let addresses: Uint8Array[] | undefined
       let length = 0
+      let count = 0
       for (const contact of contacts) {
         const address = isWritten(contact) ? undefined : transport.encodeAddress(contact.address)
         const bytes = address === undefined ? IPV4_CONTACT_BYTES : ID_BYTES + address.length
         if (length + bytes > roomBytes) break
         length += bytes
-        addresses.push(address)
+        count++
+        if (address !== undefined) {
+          addresses ??= []
+          addresses.push(address)
+        }
       }
       const bytes = takeBytes(length)
       let at = 0
-      for (let i = 0; i < addresses.length; i++) {
+      let addressAt = 0
+      for (let i = 0; i < count; i++) {
         const contact = contacts[i] as Contact
-        const address = addresses[i]
-        if (address !== undefined) {
+        if (isWritten(contact)) {
+          contact.writeTo(bytes, at)
+          at += IPV4_CONTACT_BYTES
+        } else {
+          const address = addresses?.[addressAt++] as Uint8Array
           bytes.set(contact.id, at)
           bytes.set(address, at + ID_BYTES)
           at += ID_BYTES + address.length
-        } else if (isWritten(contact)) {
-          contact.writeTo(bytes, at)
-          at += IPV4_CONTACT_BYTES
         }
       }
-      return { bytes, count: addresses.length }
+      return { bytes, count }
     },
 
-    unpack(bytes, countMax, isKnown) {
+    unpack(bytes, countMax, known) {
       const contacts: Contact[] = []
       let count = 0
       let at = 0
@@ -87,7 +93,7 @@ export function createContactPacker(transport: Pick<Transport, 'encodeAddress' |
         if (length === undefined || at + ID_BYTES + length > bytes.length) break
         const end = at + ID_BYTES + length
         count++
-        if (isKnown?.(bytes, at)) {
+        if (known?.knows(bytes, at)) {
           at = end
           continue
         }
