@@ -28,7 +28,7 @@ export interface IncomingRequest {
   prove(): void
 }
 
-/** Ends a request. Whichever is called first counts. */
+/** Ends a request. Whichever is called first counts. The functions can't be taken from their object. */
 export interface Reply<R> {
   result(result: R): void
   error(code: DhtErrorCode, text: string): void
@@ -152,7 +152,7 @@ export class Requests {
   }
 
   #handle(served: Served, params: unknown, message: RequestMessage, from: Address, limitBytes: number): void {
-    const { codec, clock, counters, transport } = this.#config
+    const { clock, counters, transport } = this.#config
     const observed = transport.encodeAddress(from)
     const keptKey = served.once ? `${from} ${mapKey(message.tid)}` : ''
     if (served.once) {
@@ -170,28 +170,27 @@ export class Requests {
       this.#replies.set(keptKey, 'pending', clock.now())
     }
     counters.requests++
-    let isAnswered = false
-    const answer = (bytes: Uint8Array): void => {
-      if (isAnswered) return
-      isAnswered = true
-      // A copy, here and for the resend: what is sent is the transport's.
-      if (served.once) this.#replies.set(keptKey, bytes.slice(), clock.now())
-      this.#send(from, bytes, limitBytes)
-    }
-    const request: IncomingRequest = {
-      from: { id: message.sender, address: from },
-      flags: message.flags,
-      roomBytes: limitBytes - responseOverheadBytes(message.tid.length, observed.length),
-      prove: () => this.prove(from),
-    }
-    served.handler(params, request, {
-      result: (result) => {
-        const { id, flags } = this.#config.identity()
-        const body = served.method.writeResult(result)
-        answer(codec.encode({ type: 'response', tid: message.tid, flags, sender: id, observed, result: body }))
-      },
-      error: (code, text) => answer(this.#encodeError(message.tid, from, code, text)),
-    })
+    const incoming = new Incoming(this, served, message, from, observed, limitBytes, keptKey)
+    served.handler(params, incoming, incoming)
+  }
+
+  /** For {@link Incoming}: sends what its handler said. */
+  answer({ from, keptKey, limitBytes }: Incoming, bytes: Uint8Array): void {
+    // A copy, here and for the resend: what is sent is the transport's.
+    if (keptKey !== '') this.#replies.set(keptKey, bytes.slice(), this.#config.clock.now())
+    this.#send(from.address, bytes, limitBytes)
+  }
+
+  /** For {@link Incoming}. */
+  encodeResult({ tid, observed }: Incoming, body: unknown[]): Uint8Array {
+    const { codec, identity } = this.#config
+    const { id, flags } = identity()
+    return codec.encode({ type: 'response', tid, flags, sender: id, observed, result: body })
+  }
+
+  /** For {@link Incoming}. */
+  encodeRefusal({ tid, from }: Incoming, code: DhtErrorCode, text: string): Uint8Array {
+    return this.#encodeError(tid, from.address, code, text)
   }
 
   #withinRate(from: Address, nowMs: number): boolean {
@@ -220,5 +219,57 @@ export class Requests {
   #send(to: Address, bytes: Uint8Array, limitBytes: number): void {
     if (bytes.length > limitBytes) this.#config.counters.repliesWithheld++
     else this.#config.send(to, bytes)
+  }
+}
+
+/** A request under way, as its handler sees it and with the reply that it waits for: one object for both. */
+class Incoming implements IncomingRequest, Reply<unknown> {
+  readonly from: Contact
+  readonly flags: number
+  readonly roomBytes: number
+  readonly tid: Uint8Array
+  readonly observed: Uint8Array
+  readonly limitBytes: number
+  /** Under which its reply is kept for a resend; empty where none is. */
+  readonly keptKey: string
+  readonly #requests: Requests
+  readonly #served: Served
+  #isAnswered = false
+
+  constructor(
+    requests: Requests,
+    served: Served,
+    { tid, flags, sender }: RequestMessage,
+    from: Address,
+    observed: Uint8Array,
+    limitBytes: number,
+    keptKey: string,
+  ) {
+    this.#requests = requests
+    this.#served = served
+    this.from = { id: sender, address: from }
+    this.flags = flags
+    this.roomBytes = limitBytes - responseOverheadBytes(tid.length, observed.length)
+    this.tid = tid
+    this.observed = observed
+    this.limitBytes = limitBytes
+    this.keptKey = keptKey
+  }
+
+  prove(): void {
+    this.#requests.prove(this.from.address)
+  }
+
+  result(result: unknown): void {
+    if (this.#isAnswered) return
+    const bytes = this.#requests.encodeResult(this, this.#served.method.writeResult(result))
+    this.#isAnswered = true
+    this.#requests.answer(this, bytes)
+  }
+
+  error(code: DhtErrorCode, text: string): void {
+    if (this.#isAnswered) return
+    this.#isAnswered = true
+    this.#requests.answer(this, this.#requests.encodeRefusal(this, code, text))
   }
 }

@@ -6,6 +6,7 @@ import { ID_BYTES } from '../keyspace/index.js'
 import { ADDRESS_BYTES_MAX, NETWORK_BYTES, TID_BYTES_MAX } from './limits.js'
 import type { RequestMessage, ResponseMessage } from './message.js'
 import { PROTOCOL_VERSION, TYPE_REQUEST, TYPE_RESPONSE } from './message.js'
+import { takeBytes } from './slab.js'
 
 /** Heads of msgpack values. An array of up to 15 elements, an integer up to 127, and one map entry have one byte. */
 const ARRAY = 0x90
@@ -117,11 +118,11 @@ export function readHeader(bytes: Uint8Array, network: Uint8Array): UsualForm | 
   if (isRequest ? method > ONE_BYTE_INTEGER_MAX : observedBytes === 0 || observedBytes > ADDRESS_BYTES_MAX)
     return undefined
   return {
-    tid: copy(bytes, 5, tidBytes),
+    tid: isRequest ? copy(bytes, 5, tidBytes) : copyBriefly(bytes, 5, tidBytes),
     flags,
     sender: copy(bytes, senderAt + 2, ID_BYTES),
     method,
-    observed: isRequest ? undefined : copy(bytes, tailAt + 2, observedBytes),
+    observed: isRequest ? undefined : copyBriefly(bytes, tailAt + 2, observedBytes),
     bodyAt,
     isPadded,
   }
@@ -139,6 +140,13 @@ function writeShortBytes(out: Uint8Array, at: number, bytes: Uint8Array): number
   // For so few bytes faster than set().
   for (let i = 0; i < length; i++) out[at + 2 + i] = bytes[i] as number
   return at + 2 + length
+}
+
+/** For what is looked at once: a part of a block takes less than half of the memory of an array of its own. */
+function copyBriefly(bytes: Uint8Array, at: number, length: number): Uint8Array {
+  const copied = takeBytes(length)
+  for (let i = 0; i < length; i++) copied[i] = bytes[at + i] as number
+  return copied
 }
 
 function copy(bytes: Uint8Array, at: number, length: number): Uint8Array {
