@@ -8,8 +8,11 @@ const NONE: readonly Entry[] = []
 /** How many entries a bucket may have, so that the first word of a distance and a place in it fit into one number. */
 const PLACES = 2 ** 20
 
-/** Distances and places of the bucket that is being sorted; for all tables, as a sort ends before the next begins. */
-let sortKeys = new Float64Array(32)
+/** Distances and places of a bucket that is being sorted, for the next one. */
+let spareKeys: Float64Array | undefined
+
+/** How many of the nearest there is room for at once; for more, room is made as they come. */
+const FOUND_MAX_AT_FIRST = 64
 
 /**
  * The entries of a table by bucket: by how many leading bits their ids share with ours. So an id, and the nearest to a
@@ -81,27 +84,47 @@ export class Buckets {
    * Each shallower bucket shares fewer bits with the target than all before.
    */
   nearest(target: NodeId, count: number, accept?: (entry: TableEntry) => boolean): TableEntry[] {
-    const found: TableEntry[] = []
-    if (count <= 0) return found
+    if (count <= 0) return []
     const deepest = this.#buckets.length - 1
     const bucket = this.indexOf(target)
     const words = new IdWords(target)
-    /** Takes what it may of a bucket; whether that was enough. */
-    const take = (i: number): boolean => {
-      const entries = this.in(i)
-      if (entries.length === 0) return false
-      for (const entry of sorted(entries, words)) {
-        if (accept !== undefined && !accept(entry)) continue
-        found.push(entry)
-        if (found.length === count) return true
-      }
-      return false
+    // As long as it will mostly be: one that grows is copied again and again.
+    const found: Entry[] = new Array(Math.min(count, FOUND_MAX_AT_FIRST))
+    let n = this.#take(found, 0, bucket, words, count, accept)
+    for (let i = bucket + 1; i <= deepest && n < count; i++) {
+      if (this.#differs(target, i)) n = this.#take(found, n, i, words, count, accept)
     }
-    if (take(bucket)) return found
-    for (let i = bucket + 1; i <= deepest; i++) if (this.#differs(target, i) && take(i)) return found
-    for (let i = deepest; i > bucket; i--) if (!this.#differs(target, i) && take(i)) return found
-    for (let i = Math.min(bucket - 1, deepest); i >= 0; i--) if (take(i)) return found
+    for (let i = deepest; i > bucket && n < count; i--) {
+      if (!this.#differs(target, i)) n = this.#take(found, n, i, words, count, accept)
+    }
+    for (let i = Math.min(bucket - 1, deepest); i >= 0 && n < count; i--) {
+      n = this.#take(found, n, i, words, count, accept)
+    }
+    if (n < found.length) found.length = n
     return found
+  }
+
+  /** Adds what is accepted of a bucket to the first `n` that were found, up to `count`; returns how many there are then. */
+  #take(
+    found: Entry[],
+    n: number,
+    bucket: number,
+    target: IdWords,
+    count: number,
+    accept: ((entry: TableEntry) => boolean) | undefined,
+  ): number {
+    const entries = this.in(bucket)
+    const { length } = entries
+    if (length === 0) return n
+    const keys = sortKeysFor(length)
+    sort(keys, entries, target)
+    let taken = n
+    for (let i = 0; i < length && taken < count; i++) {
+      const entry = entries[placeIn(keys[i] as number)] as Entry
+      if (accept === undefined || accept(entry)) found[taken++] = entry
+    }
+    spareKeys = keys
+    return taken
   }
 
   #differs(target: NodeId, bit: number): boolean {
@@ -110,14 +133,28 @@ export class Buckets {
   }
 }
 
+/** Room to sort in, which nobody else uses until it is given back: `accept` may be anything. */
+function sortKeysFor(length: number): Float64Array {
+  const keys = spareKeys
+  spareKeys = undefined
+  return keys !== undefined && keys.length >= length ? keys : new Float64Array(2 * length)
+}
+
+function distanceIn(key: number): number {
+  return Math.floor(key / PLACES)
+}
+
+function placeIn(key: number): number {
+  return key - distanceIn(key) * PLACES
+}
+
 /**
- * The entries by their distance to a target: an insertion sort, which for the k of a bucket is the fastest. First all
- * are read, then sorted: so the processor waits for the memory of all at once, not for that of one after the other.
+ * Sorts the places of the entries by their distance to a target, by insertion, which for the k of a bucket is the
+ * fastest. First all are read, then sorted: so the processor waits for the memory of all at once, not for that of one
+ * after the other.
  */
-function sorted(entries: readonly Entry[], target: IdWords): Entry[] {
+function sort(keys: Float64Array, entries: readonly Entry[], target: IdWords): void {
   const { length } = entries
-  if (sortKeys.length < length) sortKeys = new Float64Array(2 * length)
-  const keys = sortKeys
   for (let i = 0; i < length; i++) keys[i] = (((entries[i] as Entry).w0 ^ target.w0) >>> 0) * PLACES + i
   for (let i = 1; i < length; i++) {
     const key = keys[i] as number
@@ -125,18 +162,22 @@ function sorted(entries: readonly Entry[], target: IdWords): Entry[] {
     for (; at > 0 && (keys[at - 1] as number) > key; at--) keys[at] = keys[at - 1] as number
     keys[at] = key
   }
-  const list: Entry[] = new Array(length)
-  let before = Number.NaN
-  for (let i = 0; i < length; i++) {
-    const key = keys[i] as number
-    const distance = Math.floor(key / PLACES)
-    const entry = entries[key - distance * PLACES] as Entry
-    let at = i
-    // Of ids that are equal so far the rest decides: hardly ever needed.
-    if (distance === before)
-      for (; at > 0 && target.isNearer(entry, list[at - 1] as Entry); at--) list[at] = list[at - 1] as Entry
-    list[at] = entry
-    before = distance
+  for (let i = 1; i < length; i++) {
+    // Of ids whose first words are equal the rest decides: hardly ever needed.
+    if (distanceIn(keys[i] as number) === distanceIn(keys[i - 1] as number)) sortEqual(keys, i, entries, target)
   }
-  return list
+}
+
+/** Puts the key at `i` in its place among those before it that have the same first word. */
+function sortEqual(keys: Float64Array, i: number, entries: readonly Entry[], target: IdWords): void {
+  const key = keys[i] as number
+  const distance = distanceIn(key)
+  const entry = entries[placeIn(key)] as Entry
+  let at = i
+  for (; at > 0; at--) {
+    const before = keys[at - 1] as number
+    if (distanceIn(before) !== distance || !target.isNearer(entry, entries[placeIn(before)] as Entry)) break
+    keys[at] = before
+  }
+  keys[at] = key
 }
