@@ -1,5 +1,5 @@
 import type { Address, AddressDescription } from '../platform/transport.js'
-import type { Endpoint } from './ip.js'
+import type { Endpoint, IpKind } from './ip.js'
 import {
   decodeEndpoint,
   encodeEndpoint,
@@ -54,6 +54,17 @@ export class ParsedAddresses {
     const parsed = this.#older.byText.get(address) ?? this.#parse(address)
     if (parsed !== undefined) this.#remember(address, parsed)
     return parsed
+  }
+
+  /**
+   * The parts of the address of a sender, whose host and port are known.
+   *
+   * @param latest - what may well be it
+   */
+  readSender(kind: IpKind, host: string, port: number, latest: ParsedAddress | undefined): ParsedAddress | undefined {
+    // To make one text of both takes longer, and so does it to compare that.
+    if (latest !== undefined && latest.endpoint.port === port && latest.host === host) return latest
+    return this.read(kind === 4 ? `${host}:${port}` : `[${host}]:${port}`)
   }
 
   /** The parts of the address of these bytes; undefined where they are none. */

@@ -192,7 +192,8 @@ class UdpTransport implements Transport {
     if (this.#state !== 'open') return
     this.#datagramsReceived++
     this.#bytesReceived += bytes.length
-    const sender = this.#parse(kind === 4 ? `${from.address}:${from.port}` : `[${from.address}]:${from.port}`)
+    const sender = ADDRESSES.readSender(kind, from.address, from.port, this.#latest)
+    this.#latest = sender
     if (!sender?.isUnicast) {
       this.#count('receivedUnanswerable')
       return
