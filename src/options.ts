@@ -12,7 +12,7 @@ import { APP_KIND_CODE_MIN, KIND_CODE_MAX, PEER_LIFETIME_MAX_MS } from './record
 import type { RoutingTableOptions } from './routing/index.js'
 import type { RpcConfig } from './rpc/index.js'
 import type { RecordStore } from './storage/index.js'
-import { MemoryStore } from './storage/index.js'
+import { MemoryStore, STORE_LIMITS } from './storage/index.js'
 import { DATAGRAM_BYTES_MAX, RECORD_BYTES_MAX } from './wire/index.js'
 
 /** What `createDht` takes. Only `transport` is required. */
@@ -162,9 +162,6 @@ type TableSettings = Pick<
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
-
-/** One network in eight may fill a store together with others, but none alone. */
-const STORE_LIMITS = { bytesMax: 64 * 2 ** 20, recordsMax: 65_536, recordsPerSourceMax: 8_192 }
 
 const OPTION_NAMES: ReadonlySet<string> = new Set<keyof DhtOptions>([
   'transport',

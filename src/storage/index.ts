@@ -1,3 +1,4 @@
+export { STORE_LIMITS } from './limits.js'
 export { MemoryStore } from './memory-store.js'
 export type { NodeState, NodeStateStore } from './node-state.js'
 export type { MaybePromise, PutOutcome, RecordStore, RecordStoreLimits, StoredRecord } from './record-store.js'
