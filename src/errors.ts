@@ -23,6 +23,8 @@ export type DhtErrorCode =
   | 'ERR_SEQ_CONFLICT'
   /** The holder has no room for the record. */
   | 'ERR_STORE_FULL'
+  /** The store can't be read or written; `cause` is what it failed with. */
+  | 'ERR_STORE_FAILED'
   /** The holder is nearly full, and knows enough nodes that are nearer to the key. */
   | 'ERR_TOO_FAR'
   /** The other side answers no further requests from this host for now. */

@@ -1,0 +1,136 @@
+import { DhtError } from '../errors.js'
+
+/** Keys and values as bytes, whatever the database's own encodings are. */
+export const AS_BYTES: ByteEncodings = { keyEncoding: 'view', valueEncoding: 'view' }
+
+/** Options that each call gets. */
+export interface ByteEncodings {
+  /** Keys are `Uint8Array`. */
+  readonly keyEncoding: 'view'
+  /** Values are `Uint8Array`. */
+  readonly valueEncoding: 'view'
+}
+
+/** One change of a batch. */
+export type LevelOperation =
+  | { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: Uint8Array }
+
+/** Where an iterator begins and ends. */
+export interface LevelRange extends ByteEncodings {
+  /** After this key. */
+  readonly gt?: Uint8Array
+  /** At this key or after it. */
+  readonly gte?: Uint8Array
+  /** Before this key. */
+  readonly lt?: Uint8Array
+}
+
+/** What is read one after the other. */
+export interface LevelIterator {
+  /** The next entries, `size` at most; none at the end. */
+  nextv(size: number): Promise<[key: Uint8Array, value: Uint8Array][]>
+  /** Ends it. */
+  close(): Promise<void>
+}
+
+/**
+ * What a store asks of a database. Every database of abstract-level from version 2 on has it: classic-level,
+ * browser-level, memory-level, also a sublevel.
+ */
+export interface LevelDatabase {
+  /** `open`, `opening`, `closed` or `closing`. */
+  readonly status: string
+  /** The database that this one is a part of. */
+  readonly parent?: unknown
+  /** Opens it; resolves when it is open. */
+  open(): Promise<void>
+  /** Closes it. */
+  close(): Promise<void>
+  /** The values of these keys, undefined where there is none. */
+  getMany(keys: Uint8Array[], options: ByteEncodings): Promise<(Uint8Array | undefined)[]>
+  /** Makes all of these changes or none. `sync` is for databases that can flush to a disk. */
+  batch(operations: LevelOperation[], options: ByteEncodings & { readonly sync: boolean }): Promise<void>
+  /** Entries in the order of their keys. */
+  iterator(range: LevelRange): LevelIterator
+}
+
+/** What is written to find out whether there is room again, in bytes. */
+const PROBE_BYTES = 2 ** 20
+
+const METHODS = ['open', 'close', 'getMany', 'batch', 'iterator'] as const
+
+/** @throws TypeError when it is no database */
+export function mustBeDatabase(database: LevelDatabase): void {
+  const given = database as Partial<LevelDatabase> | null | undefined
+  for (const method of METHODS) {
+    if (typeof given?.[method] !== 'function') {
+      throw new TypeError('openLevelStore takes a database of abstract-level, such as new ClassicLevel(folder)')
+    }
+  }
+}
+
+/** Opens a database that may be open already. @throws DhtError when it can't be opened */
+export async function openDatabase(database: LevelDatabase): Promise<void> {
+  if (database.status === 'open') return
+  try {
+    await database.open()
+  } catch (error) {
+    throw failureOf('the database can not be opened', error)
+  }
+}
+
+/** Values by their keys; undefined where there is none, or where what is there is damaged. @throws DhtError when the database fails */
+export async function readMany(database: LevelDatabase, keys: Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+  try {
+    return await database.getMany(keys, AS_BYTES)
+  } catch (error) {
+    if (!isCorruption(error)) throw failureOf('the store can not be read', error)
+    if (keys.length === 1) return [undefined]
+  }
+  // One of them is damaged: the others are not.
+  const values: (Uint8Array | undefined)[] = []
+  for (const key of keys) values.push((await readMany(database, [key]))[0])
+  return values
+}
+
+/** Whether a write of {@link PROBE_BYTES} succeeds. It is not flushed: nothing that counts may come behind it. */
+export async function canWrite(database: LevelDatabase, key: Uint8Array): Promise<boolean> {
+  try {
+    await database.batch([{ type: 'put', key, value: new Uint8Array(PROBE_BYTES) }], { ...AS_BYTES, sync: false })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The error for a database that failed: what is to be done, and the database's own error as its cause. */
+export function failureOf(what: string, error: unknown): DhtError {
+  const chain = causesOf(error)
+  const reason = chain.at(-1)?.message ?? String(error)
+  const codes = chain.map(({ code }) => code)
+  if (/ENOSPC|no space left|quota/i.test(chain.map(({ name, message }) => `${name} ${message}`).join())) {
+    return new DhtError('ERR_STORE_FULL', `${what}: ${reason}. Make room on the disk`, { cause: error })
+  }
+  const advice = codes.includes('LEVEL_LOCKED')
+    ? '. Another process, or another object in this one, has it open'
+    : codes.includes('LEVEL_CORRUPTION')
+      ? '. It is damaged: ClassicLevel.repair(folder) restores what is intact'
+      : ''
+  return new DhtError('ERR_STORE_FAILED', `${what}: ${reason}${advice}`, { cause: error })
+}
+
+/** Whether a database says that what it read is damaged. */
+export function isCorruption(error: unknown): boolean {
+  return causesOf(error).some(({ code }) => code === 'LEVEL_CORRUPTION')
+}
+
+function causesOf(error: unknown): (Error & { readonly code?: unknown })[] {
+  const chain: Error[] = []
+  let at = error
+  while (at instanceof Error && chain.length < 8) {
+    chain.push(at)
+    at = at.cause
+  }
+  return chain
+}
