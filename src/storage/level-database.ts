@@ -41,8 +41,6 @@ export interface LevelIterator {
 export interface LevelDatabase {
   /** `open`, `opening`, `closed` or `closing`. */
   readonly status: string
-  /** The database that this one is a part of. */
-  readonly parent?: unknown
   /** Opens it; resolves when it is open. */
   open(): Promise<void>
   /** Closes it. */
@@ -55,8 +53,7 @@ export interface LevelDatabase {
   iterator(range: LevelRange): LevelIterator
 }
 
-/** What is written to find out whether there is room again, in bytes. */
-const PROBE_BYTES = 2 ** 20
+const DAMAGED: readonly string[] = ['LEVEL_CORRUPTION', 'LEVEL_IO_ERROR']
 
 const METHODS = ['open', 'close', 'getMany', 'batch', 'iterator'] as const
 
@@ -94,16 +91,6 @@ export async function readMany(database: LevelDatabase, keys: Uint8Array[]): Pro
   return values
 }
 
-/** Whether a write of {@link PROBE_BYTES} succeeds. It is not flushed: nothing that counts may come behind it. */
-export async function canWrite(database: LevelDatabase, key: Uint8Array): Promise<boolean> {
-  try {
-    await database.batch([{ type: 'put', key, value: new Uint8Array(PROBE_BYTES) }], { ...AS_BYTES, sync: false })
-    return true
-  } catch {
-    return false
-  }
-}
-
 /** The error for a database that failed: what is to be done, and the database's own error as its cause. */
 export function failureOf(what: string, error: unknown): DhtError {
   const chain = causesOf(error)
@@ -114,8 +101,8 @@ export function failureOf(what: string, error: unknown): DhtError {
   }
   const advice = codes.includes('LEVEL_LOCKED')
     ? '. Another process, or another object in this one, has it open'
-    : codes.includes('LEVEL_CORRUPTION')
-      ? '. It is damaged: ClassicLevel.repair(folder) restores what is intact'
+    : codes.some((code) => DAMAGED.includes(String(code)))
+      ? '. If it is damaged, ClassicLevel.repair(folder) restores what is intact'
       : ''
   return new DhtError('ERR_STORE_FAILED', `${what}: ${reason}${advice}`, { cause: error })
 }
@@ -123,6 +110,11 @@ export function failureOf(what: string, error: unknown): DhtError {
 /** Whether a database says that what it read is damaged. */
 export function isCorruption(error: unknown): boolean {
   return causesOf(error).some(({ code }) => code === 'LEVEL_CORRUPTION')
+}
+
+/** Whether what a database could not read may be damaged: of a file that was cut off, LevelDB says an IO error. */
+export function mayBeDamage(error: unknown): boolean {
+  return causesOf(error).some(({ code }) => DAMAGED.includes(String(code)))
 }
 
 function causesOf(error: unknown): (Error & { readonly code?: unknown })[] {

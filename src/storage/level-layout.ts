@@ -7,7 +7,6 @@ import type { StoredRecord } from './record-store.js'
 //   1 'h'                                       how many records there are, and the sum of their checksums
 //   1 'i'                                       the node's id and secret key
 //   1 'c'                                       its contacts
-//   1 'p'                                       nothing: a write that finds out whether there is room
 //
 // Its value begins with 8 bytes of the SHA-256 of the key and the rest of the value: LevelDB does not check its own
 // checksums when it reads. Numbers are big-endian.
@@ -19,7 +18,6 @@ const RECORD = 0x72
 const HEADER = 0x68
 const IDENTITY = 0x69
 const CONTACTS = 0x63
-const PROBE = 0x70
 
 /** Bytes of a checksum. */
 export const CHECKSUM_BYTES = 8
@@ -33,20 +31,18 @@ const HAS_META = 1
 export const HEADER_KEY: Uint8Array = Uint8Array.of(LAYOUT_VERSION, HEADER)
 export const IDENTITY_KEY: Uint8Array = Uint8Array.of(LAYOUT_VERSION, IDENTITY)
 export const CONTACTS_KEY: Uint8Array = Uint8Array.of(LAYOUT_VERSION, CONTACTS)
-export const PROBE_KEY: Uint8Array = Uint8Array.of(LAYOUT_VERSION, PROBE)
 
 /** What all keys of records begin with. */
 export const RECORD_PREFIX: Uint8Array = Uint8Array.of(LAYOUT_VERSION, RECORD)
 
 /** What a key names. */
-export type Sort = 'record' | 'header' | 'identity' | 'contacts' | 'probe' | 'unknown'
+export type Sort = 'record' | 'header' | 'identity' | 'contacts' | 'unknown'
 
 const SORTS: ReadonlyMap<number, Sort> = new Map([
   [RECORD, 'record'],
   [HEADER, 'header'],
   [IDENTITY, 'identity'],
   [CONTACTS, 'contacts'],
-  [PROBE, 'probe'],
 ])
 
 /** Which sort of entry a key is of: `unknown` for those of another version or of somebody else. */

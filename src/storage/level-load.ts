@@ -2,7 +2,7 @@ import { mapKey } from '../keyspace/index.js'
 import type { Candidate, Ledger } from './ledger.js'
 import { fieldBytesOf, placeOf } from './ledger.js'
 import type { LevelDatabase } from './level-database.js'
-import { isCorruption } from './level-database.js'
+import { mayBeDamage } from './level-database.js'
 import type { Checksum, Header, NamedRecord } from './level-layout.js'
 import { checksumOf, decodeHeader, decodeRecord, recordKey, sortOf } from './level-layout.js'
 import { decodeContacts, decodeIdentity } from './level-node-state.js'
@@ -82,11 +82,11 @@ export async function load(database: LevelDatabase, ledger: Ledger<OnDisk>): Pro
       unknown++
       return false
     }
-    if (sort !== 'probe') corrupt++
+    corrupt++
     useless.push(new Uint8Array(key))
     return false
   }
-  const unreadable = await scan(database, visit, isCorruption)
+  const unreadable = await scan(database, visit, mayBeDamage)
   for (const { held } of ledger.all()) {
     high ^= held.high
     low ^= held.low

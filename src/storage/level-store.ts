@@ -3,16 +3,8 @@ import { mapKey } from '../keyspace/index.js'
 import type { Entry, Placed, Snapshot } from './ledger.js'
 import { isHeld, Ledger, mustBeRecord, placeOf, snapshotOf } from './ledger.js'
 import type { LevelDatabase } from './level-database.js'
-import { AS_BYTES, canWrite, failureOf, openDatabase, readMany } from './level-database.js'
-import {
-  checksumOf,
-  decodeRecord,
-  encodeHeader,
-  encodeRecord,
-  HEADER_KEY,
-  PROBE_KEY,
-  recordKey,
-} from './level-layout.js'
+import { AS_BYTES, failureOf, openDatabase, readMany } from './level-database.js'
+import { checksumOf, decodeRecord, encodeHeader, encodeRecord, HEADER_KEY, recordKey } from './level-layout.js'
 import type { LevelReport, Loaded, OnDisk } from './level-load.js'
 import { load, weightOf } from './level-load.js'
 import { LevelNodeState } from './level-node-state.js'
@@ -21,14 +13,16 @@ import { LevelWriter } from './level-writer.js'
 import type { NodeStateStore } from './node-state.js'
 import type { MaybePromise, PutOutcome, RecordStore, RecordStoreLimits, StoredRecord } from './record-store.js'
 
-/** How many records `entries` reads at a time. */
+/** How many records are read at a time where all are. */
 const CHUNK_RECORDS = 64
+
+/** Up to so many bytes of records are held in memory while the database is closed. */
+const RESCUED_BYTES_MAX = 256 * 2 ** 20
 
 /** What {@link LevelStore.open} is given, complete. */
 export interface LevelStoreConfig {
   readonly limits: RecordStoreLimits
   readonly sync: boolean
-  readonly hasRoom: (() => MaybePromise<boolean>) | undefined
 }
 
 /**
@@ -45,7 +39,7 @@ export interface LevelStoreConfig {
 export class LevelStore implements RecordStore {
   readonly #database: LevelDatabase
   readonly #config: LevelStoreConfig
-  readonly #ledger: Ledger<OnDisk>
+  #ledger: Ledger<OnDisk>
   readonly #writer: LevelWriter
   readonly #reads = new Set<Promise<unknown>>()
   #report!: LevelReport
@@ -108,7 +102,6 @@ export class LevelStore implements RecordStore {
   list(key: Uint8Array, kind: number): MaybePromise<readonly StoredRecord[]> {
     this.#mustBeOpen()
     const place = placeOf(key, kind)
-    if (this.#reopening) return this.#readPlace(place)
     for (const _ of this.#ledger.at(place)) return this.#listPlace(place)
     return []
   }
@@ -152,8 +145,8 @@ export class LevelStore implements RecordStore {
 
   removeExpired(nowMs: number): MaybePromise<number> {
     this.#mustBeOpen()
-    // The node calls this every minute: often enough to find out that there is room again, and not too often.
-    if (this.#failure) return this.#recover(this.#failure).then(() => this.removeExpired(nowMs))
+    // A node calls this every minute: often enough to find out that there is room again, and not too often.
+    if (this.#failure) return this.reopen().then(() => this.removeExpired(nowMs))
     const expired = this.#ledger.removeExpired(nowMs)
     return expired.length === 0 ? 0 : this.#removed(expired).then(() => expired.length)
   }
@@ -191,14 +184,29 @@ export class LevelStore implements RecordStore {
   }
 
   /**
-   * Closes the database and opens it again, after a write has failed. `removeExpired`, which a node calls every minute,
-   * does so by itself once there seems to be room: where `hasRoom` says so, else where a write of 1 MiB succeeds.
+   * Closes the database and opens it again, after a write has failed; `removeExpired`, which a node calls every minute,
+   * does so by itself. Meanwhile, and where it can't be opened, records are read from memory, unless they take more
+   * than 256 MiB. A part of a database can't be healed alone: open the whole again before you call this.
    *
-   * @throws DhtError when it can't be opened; then reads of what is held fail too, until a later attempt succeeds
+   * @throws DhtError when it can't be opened; a later attempt may succeed
    */
-  reopen(): Promise<void> {
+  async reopen(): Promise<void> {
     this.#mustBeOpen()
-    return this.#reopen(() => true)
+    this.#reopening ??= (async () => {
+      try {
+        await this.#writer.idle()
+        if (this.#database.status === 'open') await this.#rescue()
+        await Promise.allSettled(this.#reads)
+        await this.#database.close()
+        await openDatabase(this.#database)
+        await this.#load()
+      } catch (error) {
+        this.#failure = error instanceof DhtError ? error : failureOf('the database can not be opened again', error)
+      }
+      this.#reopening = undefined
+    })()
+    await this.#reopening
+    if (this.#failure) throw this.#failure
   }
 
   close(): Promise<void> {
@@ -218,13 +226,16 @@ export class LevelStore implements RecordStore {
   }
 
   async #load(): Promise<Loaded> {
+    const ledger = new Ledger<OnDisk>(this.#config.limits)
     let loaded: Loaded
     try {
-      loaded = await load(this.#database, this.#ledger)
+      loaded = await load(this.#database, ledger)
     } catch (error) {
       throw failureOf('the database can not be read', error)
     }
     const { report, useless, batch, sum } = loaded
+    this.#generation++
+    this.#ledger = ledger
     this.#report = report
     this.#dropped = 0
     this.#batch = batch
@@ -314,7 +325,7 @@ export class LevelStore implements RecordStore {
     for (const { entry, held, order, key, value } of asked) {
       const named = value && decodeRecord(key, value)
       if (named && named.order >= order) found.push(named.stored)
-      else if (!isHeld(entry)) found.push(undefined)
+      else if (this.#ledger.find(entry.place, entry.slot) !== entry) found.push(undefined)
       // It was replaced while it was read.
       else if (entry.held !== held) found.push((await this.#read([entry]))[0])
       else found.push(this.#drop(entry))
@@ -342,39 +353,18 @@ export class LevelStore implements RecordStore {
     }
   }
 
-  async #recover(failure: DhtError): Promise<void> {
-    // Whoever shares a database has to open it: a part of it can't.
-    if (this.#database.parent) throw failure
-    await this.#reopen(() => {
-      const { hasRoom } = this.#config
-      if (hasRoom) return hasRoom()
-      // What is closed has nothing to lose. What is open can still be read, which it could not if opening it fails.
-      return this.#database.status !== 'open' || canWrite(this.#database, PROBE_KEY)
-    })
-  }
-
-  async #reopen(mayReopen: () => MaybePromise<boolean>): Promise<void> {
-    this.#mustBeOpen()
-    this.#reopening ??= (async () => {
-      try {
-        if (await mayReopen()) await this.#openAgain()
-      } catch (error) {
-        this.#failure = error instanceof DhtError ? error : failureOf('the database can not be opened again', error)
-      }
-      this.#reopening = undefined
-    })()
-    await this.#reopening
-    if (this.#failure) throw this.#failure
-  }
-
-  async #openAgain(): Promise<void> {
-    await this.#writer.idle()
-    await Promise.allSettled(this.#reads)
-    await this.#database.close()
-    await openDatabase(this.#database)
-    this.#generation++
-    this.#ledger.clear()
-    await this.#load()
+  /** Takes into memory what is held: where the disk is full, a database that was closed can't be opened. */
+  async #rescue(): Promise<void> {
+    if (this.#ledger.stats().bytes > RESCUED_BYTES_MAX) return
+    const all = this.#ledger.all().filter(({ held }) => held.value === undefined)
+    for (let at = 0; at < all.length; at += CHUNK_RECORDS) {
+      const chunk = all.slice(at, at + CHUNK_RECORDS)
+      const values = await readMany(
+        this.#database,
+        chunk.map(({ place, slot }) => recordKey(place, slot)),
+      )
+      for (const [i, { held }] of chunk.entries()) held.value = values[i] && new Uint8Array(values[i])
+    }
   }
 
   #mustBeOpen(): void {

@@ -2,7 +2,7 @@ import type { LevelDatabase } from './level-database.js'
 import { mustBeDatabase } from './level-database.js'
 import { LevelStore } from './level-store.js'
 import { STORE_LIMITS } from './limits.js'
-import type { MaybePromise, RecordStoreLimits } from './record-store.js'
+import type { RecordStoreLimits } from './record-store.js'
 
 export type {
   ByteEncodings,
@@ -23,14 +23,6 @@ export interface LevelStoreOptions extends Partial<RecordStoreLimits> {
    * @defaultValue true
    */
   sync?: boolean
-  /**
-   * Whether there is room on the disk to open the database again, which it needs after it failed to write: LevelDB
-   * then takes up to 8 MiB. Asked by `removeExpired`, which a node calls every minute.
-   *
-   * @defaultValue whether a write of 1 MiB succeeds. After some failures LevelDB refuses every write, whether there is
-   * room or not: then only `reopen`, or a new process, helps
-   */
-  hasRoom?: () => MaybePromise<boolean>
 }
 
 /**
@@ -50,15 +42,14 @@ export interface LevelStoreOptions extends Partial<RecordStoreLimits> {
  */
 export async function openLevelStore(database: LevelDatabase, options: LevelStoreOptions = {}): Promise<LevelStore> {
   mustBeDatabase(database)
-  const { bytesMax, recordsMax, recordsPerSourceMax, sync = true, hasRoom, ...others } = options
+  const { bytesMax, recordsMax, recordsPerSourceMax, sync = true, ...others } = options
   for (const name of Object.keys(others)) throw new TypeError(`there is no option ${name}`)
   if (typeof sync !== 'boolean') throw new TypeError('sync must be true or false')
-  if (hasRoom !== undefined && typeof hasRoom !== 'function') throw new TypeError('hasRoom must be a function')
   const limits: RecordStoreLimits = {
     bytesMax: bytesMax ?? STORE_LIMITS.bytesMax,
     recordsMax: recordsMax ?? STORE_LIMITS.recordsMax,
     // Whoever sets the one without the other means what `RecordStoreLimits` says.
     recordsPerSourceMax: recordsPerSourceMax ?? recordsMax ?? STORE_LIMITS.recordsPerSourceMax,
   }
-  return LevelStore.open(database, { limits, sync, hasRoom })
+  return LevelStore.open(database, { limits, sync })
 }

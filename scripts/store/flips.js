@@ -1,0 +1,204 @@
+// @ts-check
+// Damages the files of a store, one place at a time: it opens or says why not, and never returns a wrong record.
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { extname, join } from 'node:path'
+import { ClassicLevel } from 'classic-level'
+import { isSame, nameOf, randomFrom, recordOf, versionOf } from './workload.js'
+
+/** How many records are filled in at a time: each such group is one entry of LevelDB's log. */
+const GROUP = 64
+
+/** Smaller than the default, so that there are several tables: most of what a long-lived store consists of. */
+const WRITE_BUFFER_BYTES = 2 ** 20
+
+/**
+ * @typedef {object} Outcome
+ * @property {string} file
+ * @property {number} at - the place of the damage, in bytes
+ * @property {'flip' | 'truncation'} damage
+ * @property {'intact' | 'earlier' | 'told' | 'refused'} outcome - nothing was lost; the last writes are, as if they had
+ * never been made, which nobody can tell from a process that ended before them; the report says that something was lost;
+ * it did not open
+ * @property {number} lost - records that are not there
+ * @property {number} older - records that are there in a version that was replaced, or although they were deleted
+ * @property {string} [reason] - why it did not open
+ * @property {number | undefined} repaired - of a store that did not open: what there is after ClassicLevel.repair
+ * @property {string[]} problems
+ */
+
+/**
+ * Makes a store with records of which some were replaced and some deleted.
+ *
+ * @param {any} openLevelStore
+ * @param {number} seed
+ * @param {number} records
+ */
+export async function makeStore(openLevelStore, seed, records) {
+  const folder = mkdtempSync(join(tmpdir(), 'xorbit-flips-'))
+  const original = join(folder, 'original')
+  const database = new ClassicLevel(original, { writeBufferSize: WRITE_BUFFER_BYTES })
+  const store = await openLevelStore(database, { sync: false })
+  /** @type {Map<number, number>} */
+  const expected = new Map()
+  /** What each group changed: the version of a name, undefined where it was deleted. @type {Map<number, number | undefined>[]} */
+  const groups = []
+  const random = randomFrom(seed)
+  for (let done = 0; done < records * 1.2; done += GROUP) {
+    const calls = []
+    const changes = new Map()
+    groups.push(changes)
+    for (let i = done; i < done + GROUP; i++) {
+      const name = i < records ? i : Math.floor(random() * records)
+      const record = recordOf(seed, name, i)
+      if (i >= records && random() < 0.3) {
+        expected.delete(name)
+        changes.set(name, undefined)
+        calls.push(store.delete(record.key, record.kind, record.slot))
+      } else {
+        expected.set(name, i)
+        changes.set(name, i)
+        calls.push(store.put(record))
+      }
+    }
+    await Promise.all(calls)
+  }
+  await store.nodeState.save({ id: new Uint8Array(32).fill(1), secretKey: new Uint8Array(32).fill(2), contacts: [] })
+  // As if the process ended here: closing writes nothing more, so the files are what a kill leaves, log included.
+  await store.close()
+  return { folder, original, expected, groups, close: () => rmSync(folder, { recursive: true, force: true }) }
+}
+
+/**
+ * Damages a copy of the store, each kind of file in turn, and opens it.
+ *
+ * @param {any} openLevelStore
+ * @param {Awaited<ReturnType<typeof makeStore>>} made
+ * @param {number} seed - that of the records
+ * @param {number} number - which place
+ * @param {'flip' | 'truncation'} damage
+ * @returns {Promise<Outcome>}
+ */
+export async function damageOnce(openLevelStore, made, seed, number, damage) {
+  const { folder, original } = made
+  const copy = join(folder, 'copy')
+  rmSync(copy, { recursive: true, force: true })
+  mkdirSync(copy)
+  for (const name of readdirSync(original)) copyFileSync(join(original, name), join(copy, name))
+  const { file, at } = harm(copy, randomFrom(Math.imul(seed, 0x27d4eb2f) ^ number), number, damage)
+  /** @type {Outcome} */
+  const outcome = { file, at, damage, outcome: 'intact', lost: 0, older: 0, repaired: undefined, problems: [] }
+
+  let database = new ClassicLevel(copy)
+  let store
+  try {
+    store = await openLevelStore(database)
+  } catch (error) {
+    outcome.outcome = 'refused'
+    outcome.reason = /** @type {Error} */ (error).message
+    if (/** @type {any} */ (error).code !== 'ERR_STORE_FAILED') outcome.problems.push(`it rejects with ${error}`)
+    await database.close()
+    await ClassicLevel.repair(copy)
+    database = new ClassicLevel(copy)
+    store = await openLevelStore(database)
+    outcome.repaired = store.report.records
+  }
+  await compare(store, made, seed, outcome)
+  await store.close()
+  return outcome
+}
+
+/**
+ * @param {string} folder
+ * @param {() => number} random
+ * @param {number} number
+ * @param {'flip' | 'truncation'} damage
+ */
+function harm(folder, random, number, damage) {
+  const files = readdirSync(folder).map((name) => ({ name, bytes: readFileSync(join(folder, name)) }))
+  const filled = files.filter(({ bytes }) => bytes.length > 0)
+  // Tables and log have the records, so they come twice as often as the others.
+  const kinds = [...new Set(filled.map(({ name }) => kindOf(name)))].sort()
+  const turns = [...kinds, ...kinds.filter((kind) => kind === '.ldb' || kind === '.log')]
+  const kind = turns[number % turns.length]
+  const ofKind = filled.filter(({ name }) => kindOf(name) === kind)
+  const { name, bytes } = /** @type {(typeof ofKind)[number]} */ (ofKind[Math.floor(random() * ofKind.length)])
+  const at = Math.floor(random() * bytes.length)
+  if (damage === 'truncation') {
+    truncateSync(join(folder, name), at)
+  } else {
+    bytes[at] = /** @type {number} */ (bytes[at]) ^ (1 + Math.floor(random() * 255))
+    writeFileSync(join(folder, name), bytes)
+  }
+  return { file: name, at }
+}
+
+/** @param {string} name */
+function kindOf(name) {
+  return extname(name) || name.replace(/-\d+$/, '')
+}
+
+/**
+ * @param {any} store
+ * @param {Pick<Awaited<ReturnType<typeof makeStore>>, 'expected' | 'groups'>} made
+ * @param {number} seed
+ * @param {Outcome} outcome
+ */
+async function compare(store, { expected, groups }, seed, outcome) {
+  const { problems } = outcome
+  const { report } = store
+  const found = new Map()
+  for await (const record of store.entries()) {
+    const [name, version] = [nameOf(record), versionOf(record)]
+    if (!isSame(record, recordOf(seed, name, version))) problems.push(`record ${name} is not as it was put`)
+    found.set(name, version)
+    if (version !== expected.get(name)) outcome.older++
+  }
+  for (const name of expected.keys()) if (!found.has(name)) outcome.lost++
+  for (const [name, version] of [...expected].slice(0, 200)) {
+    const { key, kind, slot } = recordOf(seed, name, version)
+    for (const record of await store.list(key, kind)) {
+      const isWrong = !isSame(record, recordOf(seed, name, versionOf(record))) || !Buffer.from(record.slot).equals(slot)
+      if (isWrong || versionOf(record) !== found.get(name)) problems.push(`list of record ${name} is wrong`)
+    }
+  }
+  const { id, secretKey } = store.nodeState.loaded
+  const isRight = (/** @type {Uint8Array | undefined} */ bytes, /** @type {number} */ fill) =>
+    bytes === undefined || (bytes.length === 32 && bytes.every((byte) => byte === fill))
+  if (!isRight(id, 1) || !isRight(secretKey, 2)) problems.push('the node state is wrong')
+  if (outcome.outcome === 'refused') return
+  if (!report.isComplete || store.dropped > 0) {
+    outcome.outcome = 'told'
+  } else if (outcome.lost + outcome.older > 0 || id === undefined || secretKey === undefined) {
+    outcome.outcome = 'earlier'
+    if (!wasOnce(found, groups)) problems.push(`${outcome.lost} lost, ${outcome.older} older, and not told`)
+  }
+}
+
+/**
+ * Whether these were all records at some moment.
+ *
+ * @param {ReadonlyMap<number, number>} found
+ * @param {readonly ReadonlyMap<number, number | undefined>[]} groups
+ */
+function wasOnce(found, groups) {
+  const held = new Map()
+  const same = () => held.size === found.size && [...held].every(([name, version]) => found.get(name) === version)
+  for (const changes of groups) {
+    for (const [name, version] of changes) {
+      if (version === undefined) held.delete(name)
+      else held.set(name, version)
+    }
+    if (same()) return true
+  }
+  return false
+}
