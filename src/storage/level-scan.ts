@@ -1,5 +1,10 @@
+import { ID_BYTES } from '../keyspace/index.js'
 import type { LevelDatabase } from './level-database.js'
 import { AS_BYTES } from './level-database.js'
+import { RECORD_PREFIX } from './level-layout.js'
+
+/** What the keys of nearly all records begin with: theirs have 32 bytes. Only there smaller ranges are worth while. */
+const CROWDED = Uint8Array.of(...RECORD_PREFIX, ID_BYTES)
 
 /** How many entries are read at a time. */
 const CHUNK_ENTRIES = 256
@@ -8,7 +13,7 @@ const CHUNK_ENTRIES = 256
  * How many bytes of keys a range may have in common before it is given up: layout, letter and length of a record's
  * key, and two bytes of the key. So a damaged place costs the records beside it at most 1 in 65,536 of the key space.
  */
-const PREFIX_BYTES_MAX = 5
+const PREFIX_BYTES_MAX = CROWDED.length + 2
 
 /** Keys that begin with `prefix`, and come after `after`. */
 interface Range {
@@ -20,7 +25,8 @@ interface Range {
 
 /**
  * Reads every entry that can be read, in the order of their keys as far as they are intact. Where the database fails
- * in the middle, it goes on behind that place by smaller and smaller ranges; it always ends.
+ * in the middle, it goes on behind that place by smaller and smaller ranges; where nothing at all can be read, it ends
+ * after some 66,000 of them.
  *
  * @param visit - whether the entry is intact
  * @returns how many ranges had to be given up
@@ -35,7 +41,7 @@ export async function scan(
   // The last one is next, so that few are open at a time.
   const ranges: Range[] = [{ prefix: new Uint8Array(0), after: undefined }]
   for (let range = ranges.pop(); range !== undefined; range = ranges.pop()) {
-    const isSmallest = range.prefix.length >= PREFIX_BYTES_MAX
+    const isSmallest = range.prefix.length >= PREFIX_BYTES_MAX || !isCrowded(range.prefix)
     const { last, error } = await scanRange(database, range, isSmallest ? 1 : CHUNK_ENTRIES, visit)
     if (error === undefined) continue
     if (!isDamage(error)) throw error
@@ -92,6 +98,10 @@ function endOf(prefix: Uint8Array): Uint8Array | undefined {
   const end = prefix.slice(0, length)
   end[length - 1] = (end[length - 1] as number) + 1
   return end
+}
+
+function isCrowded(prefix: Uint8Array): boolean {
+  return CROWDED.every((byte, i) => i >= prefix.length || prefix[i] === byte)
 }
 
 /** Negative when `a` comes first. */
