@@ -30,7 +30,7 @@ export interface LevelStoreConfig {
  *
  * Which records there are is known in memory, their bytes are on the disk: `list` of a key that has none answers at
  * once. Who gives way when it is full is decided as in `MemoryStore`; of each record, `bytesMax` counts its fields and
- * 1,024 bytes. A write is acknowledged when the disk has it, together with the removal of what it displaced; until
+ * 768 bytes. A write is acknowledged when the disk has it, together with the removal of what it displaced; until
  * then its bytes are in memory too, and reads see it.
  *
  * When the database fails to write, every call that waits rejects, all is again as it was before them, and reads go
