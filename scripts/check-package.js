@@ -27,17 +27,31 @@ try {
   await check('publint, strict', lintPackage)
   await check('attw, esm-only', attw)
   await check('npm install of the tarball', install)
-  await check('every entry can be imported and required', () => runProgram('entries.js'))
+  await check('every entry can be imported and required, without the optional abstract-level', () =>
+    runProgram('entries.js'),
+  )
   for (const resolution of ['NodeNext', 'Bundler']) {
-    await check(`types under moduleResolution ${resolution}`, () => compile(resolution, true))
-    await check(`types under moduleResolution ${resolution}, libraries checked`, () => compile(resolution, false))
+    await check(`types under moduleResolution ${resolution}`, () => compile('consumer.ts', resolution, true))
+    await check(`types under moduleResolution ${resolution}, libraries checked`, () =>
+      compile('consumer.ts', resolution, false),
+    )
   }
   await check('three nodes on loopback UDP', () => runProgram('loopback.js'))
   for (const example of ['messages', 'names', 'peers', 'custom-record']) {
     await check(`examples/${example}.js of the package`, () => runExample(example))
   }
   await check('the main entry bundles for browsers', () => bundle(`export * from 'xorbit'`, 'main.js'))
+  await check('the store on a disk bundles for browsers', () =>
+    bundle(`export * from 'xorbit/level'`, 'level-bundle.js'),
+  )
   await check('two nodes in the simulator, bundled for browsers, with web globals alone', runBundle)
+  await check('npm install of memory-level beside it', installLevel)
+  await check('the store on a disk over memory-level', () => runProgram('level.js'))
+  for (const resolution of ['NodeNext', 'Bundler']) {
+    await check(`types of the store on a disk under moduleResolution ${resolution}`, () =>
+      compile('level-consumer.ts', resolution, true),
+    )
+  }
 } finally {
   rmSync(temporary, { recursive: true, force: true })
 }
@@ -84,8 +98,15 @@ function install() {
   cpSync(programs, user, { recursive: true })
 }
 
+/** In the version that the tests use. */
+function installLevel() {
+  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const names = ['memory-level', 'abstract-level'].map((name) => `${name}@${devDependencies[name]}`)
+  command('npm', ['install', '--no-audit', '--no-fund', ...names], user)
+}
+
 /** Compiles the consumer as a program for browsers and as one for Node, whose types are told apart: each must suffice. */
-function compile(resolution, skipLibCheck) {
+function compile(consumer, resolution, skipLibCheck) {
   const lib = ['lib.es2022.d.ts', 'lib.esnext.disposable.d.ts']
   const surroundings = [
     { with: 'lib DOM', lib: [...lib, 'lib.dom.d.ts'], types: [] },
@@ -93,7 +114,7 @@ function compile(resolution, skipLibCheck) {
   ]
   const problems = []
   for (const { with: extra, lib, types } of surroundings) {
-    const program = ts.createProgram([join(user, 'consumer.ts')], {
+    const program = ts.createProgram([join(user, consumer)], {
       target: ts.ScriptTarget.ES2022,
       module: resolution === 'NodeNext' ? ts.ModuleKind.NodeNext : ts.ModuleKind.ESNext,
       moduleResolution: ts.ModuleResolutionKind[resolution],

@@ -16,6 +16,8 @@ import type {
   StoreContext,
 } from 'xorbit'
 import { createDht, DhtError, generateKeyPair, keyOf, sign, verify } from 'xorbit'
+import type { LevelDatabase, LevelStore } from 'xorbit/level'
+import { openLevelStore } from 'xorbit/level'
 import type { ConformanceTest, RecordKindSample } from 'xorbit/testing'
 import { recordKindConformance, Simulator } from 'xorbit/testing'
 import { udp } from 'xorbit/udp'
@@ -102,6 +104,11 @@ export function conformance(kind: RecordKind, samples: readonly RecordKindSample
 export function simulate(seed: number): Dht {
   const { transport, clock, randomBytes } = new Simulator({ seed }).host()
   return createDht({ transport, clock, randomBytes, bootstrap: [] })
+}
+
+export async function keep(database: LevelDatabase): Promise<Dht> {
+  const storage: LevelStore = await openLevelStore(database, { recordsMax: 1_000 })
+  return createDht({ transport: udp(), storage })
 }
 
 export function codeOf(error: unknown): DhtErrorCode | undefined {

@@ -11,10 +11,26 @@ export interface ByteEncodings {
   readonly valueEncoding: 'view'
 }
 
+/** Adds an entry or replaces it. */
+export interface LevelPut {
+  /** Which change it is. */
+  readonly type: 'put'
+  /** The entry's key. */
+  readonly key: Uint8Array
+  /** Its new value. */
+  readonly value: Uint8Array
+}
+
+/** Removes an entry, if it is there. */
+export interface LevelDelete {
+  /** Which change it is. */
+  readonly type: 'del'
+  /** The entry's key. */
+  readonly key: Uint8Array
+}
+
 /** One change of a batch. */
-export type LevelOperation =
-  | { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }
-  | { readonly type: 'del'; readonly key: Uint8Array }
+export type LevelOperation = LevelPut | LevelDelete
 
 /** Where an iterator begins and ends. */
 export interface LevelRange extends ByteEncodings {
@@ -108,7 +124,7 @@ export function failureOf(what: string, error: unknown): DhtError {
 }
 
 /** Whether a database says that what it read is damaged. */
-export function isCorruption(error: unknown): boolean {
+function isCorruption(error: unknown): boolean {
   return causesOf(error).some(({ code }) => code === 'LEVEL_CORRUPTION')
 }
 

@@ -12,7 +12,7 @@ import type { StoredRecord } from './record-store.js'
 // checksums when it reads. Numbers are big-endian.
 
 /** Goes up when entries change their form; those of other versions are left alone. */
-export const LAYOUT_VERSION = 1
+const LAYOUT_VERSION = 1
 
 const RECORD = 0x72
 const HEADER = 0x68

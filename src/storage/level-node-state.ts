@@ -5,7 +5,7 @@ import type { WriteGroup } from './level-writer.js'
 import type { NodeState, NodeStateStore } from './node-state.js'
 
 /** How many contacts are kept: several times as many as a routing table of a large network holds. */
-export const CONTACTS_MAX = 1_024
+const CONTACTS_MAX = 1_024
 
 /** The longest address that is kept, in bytes of UTF-8. */
 const ADDRESS_BYTES_MAX = 255

@@ -7,8 +7,10 @@ import type { RecordStoreLimits } from './record-store.js'
 export type {
   ByteEncodings,
   LevelDatabase,
+  LevelDelete,
   LevelIterator,
   LevelOperation,
+  LevelPut,
   LevelRange,
 } from './level-database.js'
 export type { LevelReport } from './level-load.js'
