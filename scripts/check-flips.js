@@ -2,7 +2,7 @@
 // Damages the files of a store at random places, and checks that it opens with what is intact or says why not:
 // `node scripts/check-flips.js [flips] [truncations] [records] [seed]`. Needs a built dist/.
 import process from 'node:process'
-import { damageOnce, makeStore } from './store/flips.js'
+import { damageMany } from './store/flips.js'
 
 const FLIPS = 200
 const TRUNCATIONS = 50
@@ -10,52 +10,42 @@ const RECORDS = 6_000
 
 const given = process.argv.slice(2).map(Number)
 const [flips = FLIPS, truncations = TRUNCATIONS, records = RECORDS, seed = Math.floor(Math.random() * 1e6)] = given
-const { openLevelStore } = await import(new URL('../dist/storage/level.js', import.meta.url).href)
-const made = await makeStore(openLevelStore, seed, records)
-console.log(`seed ${seed}: ${made.expected.size} records`)
-/** @type {Map<string, { places: number, intact: number, earlier: number, told: number, refused: number, lost: number, older: number, repaired: number }>} */
+const entry = new URL('../dist/storage/level.js', import.meta.url).href
+console.log(`seed ${seed}: ${records} records`)
+
+/** @type {Map<string, Record<string, number>>} */
 const rows = new Map()
-const reasons = new Map()
-try {
-  for (const [damage, places] of /** @type {const} */ ([
+const reasons = new Set()
+/** @param {import('./store/flips.js').Outcome} outcome */
+function tell({ damage, file, at, outcome, reason, lost, older, repaired, problems }) {
+  const kind = `${damage} in ${file.replace(/^\d+|-\d+$/, '')}`
+  const row = { places: 0, intact: 0, earlier: 0, told: 0, refused: 0, aborted: 0, lost: 0, older: 0, repaired: 0 }
+  Object.assign(row, rows.get(kind))
+  row.places++
+  row[outcome]++
+  row.lost = Math.max(row.lost, lost)
+  row.older = Math.max(row.older, older)
+  if (repaired !== undefined && repaired > 0) row.repaired++
+  rows.set(kind, row)
+  if (reason !== undefined)
+    reasons.add(`${kind}: ${outcome}: ${reason.replace(/[^ ]*[/]/g, '').replace(/\d{3,}/g, 'N')}`)
+  if (problems.length === 0) return
+  process.exitCode = 1
+  console.log(`not ok  ${damage} at ${at} of ${file}: ${problems.slice(0, 3).join('; ')}`)
+}
+await damageMany(
+  entry,
+  seed,
+  records,
+  [
     ['flip', flips],
     ['truncation', truncations],
-  ])) {
-    for (let i = 0; i < places; i++) {
-      const { file, at, outcome, reason, lost, older, repaired, problems } = await damageOnce(
-        openLevelStore,
-        made,
-        seed,
-        i,
-        damage,
-      )
-      const kind = `${damage} in ${file.replace(/^\d+|-\d+$/, '')}`
-      const row = rows.get(kind) ?? {
-        places: 0,
-        intact: 0,
-        earlier: 0,
-        told: 0,
-        refused: 0,
-        lost: 0,
-        older: 0,
-        repaired: 0,
-      }
-      row.places++
-      row[outcome]++
-      row.lost = Math.max(row.lost, lost)
-      row.older = Math.max(row.older, older)
-      if (repaired !== undefined && repaired > 0) row.repaired++
-      rows.set(kind, row)
-      if (reason !== undefined) reasons.set(`${kind}: ${reason.replace(/\d{3,}/g, 'N')}`, true)
-      if (problems.length === 0) continue
-      process.exitCode = 1
-      console.log(`not ok  ${damage} ${i} at ${at} of ${file}: ${problems.slice(0, 3).join('; ')}`)
-    }
-  }
-} finally {
-  made.close()
-}
+  ],
+  tell,
+)
+for (const reason of reasons) console.log(reason)
 console.log('lost and older: records, the most of one place; repaired: opens with records after ClassicLevel.repair')
-for (const reason of reasons.keys()) console.log(`refused  ${reason}`)
 console.table(Object.fromEntries(rows))
+const aborted = [...rows.values()].reduce((sum, row) => sum + Number(row.aborted), 0)
+if (aborted > 0) console.log(`LevelDB ended the process ${aborted} times, by an assertion on a damaged table`)
 if (process.exitCode === undefined) console.log('ok      no wrong record was returned, and every loss was told')

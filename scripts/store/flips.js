@@ -1,5 +1,8 @@
 // @ts-check
 // Damages the files of a store, one place at a time: it opens or says why not, and never returns a wrong record.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   copyFileSync,
   mkdirSync,
@@ -12,6 +15,9 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { extname, join } from 'node:path'
+import process from 'node:process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { ClassicLevel } from 'classic-level'
 import { isSame, nameOf, randomFrom, recordOf, versionOf } from './workload.js'
 
@@ -26,77 +32,126 @@ const WRITE_BUFFER_BYTES = 2 ** 20
  * @property {string} file
  * @property {number} at - the place of the damage, in bytes
  * @property {'flip' | 'truncation'} damage
- * @property {'intact' | 'earlier' | 'told' | 'refused'} outcome - nothing was lost; the last writes are, as if they had
+ * @property {'intact' | 'earlier' | 'told' | 'refused' | 'aborted'} outcome - nothing was lost; the last writes are, as if they had
  * never been made, which nobody can tell from a process that ended before them; the report says that something was lost;
- * it did not open
+ * it did not open; LevelDB ended the process
  * @property {number} lost - records that are not there
  * @property {number} older - records that are there in a version that was replaced, or although they were deleted
  * @property {string} [reason] - why it did not open
- * @property {number | undefined} repaired - of a store that did not open: what there is after ClassicLevel.repair
+ * @property {number} [repaired] - of a store that did not open: what there is after ClassicLevel.repair
  * @property {string[]} problems
  */
 
 /**
- * Makes a store with records of which some were replaced and some deleted.
+ * What is written into the store: of a seed always the same. Some records are replaced and some deleted.
  *
- * @param {any} openLevelStore
  * @param {number} seed
  * @param {number} records
  */
-export async function makeStore(openLevelStore, seed, records) {
-  const folder = mkdtempSync(join(tmpdir(), 'xorbit-flips-'))
-  const original = join(folder, 'original')
-  const database = new ClassicLevel(original, { writeBufferSize: WRITE_BUFFER_BYTES })
-  const store = await openLevelStore(database, { sync: false })
+function planOf(seed, records) {
   /** @type {Map<number, number>} */
   const expected = new Map()
-  /** What each group changed: the version of a name, undefined where it was deleted. @type {Map<number, number | undefined>[]} */
+  /** What each group changes: the version of a name, undefined where it is deleted. @type {Map<number, number | undefined>[]} */
   const groups = []
   const random = randomFrom(seed)
   for (let done = 0; done < records * 1.2; done += GROUP) {
-    const calls = []
     const changes = new Map()
     groups.push(changes)
     for (let i = done; i < done + GROUP; i++) {
       const name = i < records ? i : Math.floor(random() * records)
-      const record = recordOf(seed, name, i)
-      if (i >= records && random() < 0.3) {
-        expected.delete(name)
-        changes.set(name, undefined)
-        calls.push(store.delete(record.key, record.kind, record.slot))
-      } else {
-        expected.set(name, i)
-        changes.set(name, i)
-        calls.push(store.put(record))
-      }
+      changes.set(name, i >= records && random() < 0.3 ? undefined : i)
     }
-    await Promise.all(calls)
+    for (const [name, version] of changes) {
+      if (version === undefined) expected.delete(name)
+      else expected.set(name, version)
+    }
+  }
+  return { expected, groups }
+}
+
+/**
+ * Makes the store. Closing writes nothing more, so the files are what a kill leaves, log included.
+ *
+ * @param {any} openLevelStore
+ * @param {string} original - its folder
+ * @param {number} seed
+ * @param {number} records
+ */
+async function fill(openLevelStore, original, seed, records) {
+  const store = await openLevelStore(new ClassicLevel(original, { writeBufferSize: WRITE_BUFFER_BYTES }), {
+    sync: false,
+  })
+  for (const changes of planOf(seed, records).groups) {
+    await Promise.all(
+      [...changes].map(([name, version]) => {
+        const record = recordOf(seed, name, version ?? 0)
+        return version === undefined ? store.delete(record.key, record.kind, record.slot) : store.put(record)
+      }),
+    )
   }
   await store.nodeState.save({ id: new Uint8Array(32).fill(1), secretKey: new Uint8Array(32).fill(2), contacts: [] })
-  // As if the process ended here: closing writes nothing more, so the files are what a kill leaves, log included.
   await store.close()
-  return { folder, original, expected, groups, close: () => rmSync(folder, { recursive: true, force: true }) }
+}
+
+/**
+ * Damages a store at many places, one at a time. Each is opened in a process of its own kind, as LevelDB ends a process
+ * when its assertions find disorder in a table.
+ *
+ * @param {string} entry - the module that has openLevelStore
+ * @param {number} seed
+ * @param {number} records
+ * @param {readonly (readonly ['flip' | 'truncation', number])[]} damages - what is done, and how often
+ * @param {(outcome: Outcome) => void} onOutcome
+ */
+export async function damageMany(entry, seed, records, damages, onOutcome) {
+  const folder = mkdtempSync(join(tmpdir(), 'xorbit-flips-'))
+  try {
+    const { openLevelStore } = await import(entry)
+    await fill(openLevelStore, join(folder, 'original'), seed, records)
+    for (const [damage, places] of damages) {
+      for (let next = 0; next < places; ) {
+        const args = [entry, folder, seed, records, damage, next, places].map(String)
+        const program = fileURLToPath(new URL('damager.js', import.meta.url))
+        const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+        let errors = ''
+        child.stderr.setEncoding('utf8').on('data', (text) => {
+          errors += text
+        })
+        const ended = once(child, 'exit')
+        for await (const line of createInterface({ input: child.stdout })) {
+          next++
+          onOutcome(JSON.parse(line))
+        }
+        const [code, signal] = await ended
+        if (code === 0) continue
+        const isLevelDb = signal === 'SIGABRT' && /leveldb.*Assertion/.test(errors)
+        const problems = isLevelDb ? [] : [`the process ended with ${code ?? signal}: ${errors.slice(-500)}`]
+        const { file, at } = harmed(folder, seed, next, damage)
+        onOutcome({ file, at, damage, outcome: 'aborted', reason: errors.trim(), lost: 0, older: 0, problems })
+        next++
+      }
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 /**
  * Damages a copy of the store, each kind of file in turn, and opens it.
  *
  * @param {any} openLevelStore
- * @param {Awaited<ReturnType<typeof makeStore>>} made
+ * @param {string} folder
  * @param {number} seed - that of the records
+ * @param {number} records
  * @param {number} number - which place
  * @param {'flip' | 'truncation'} damage
  * @returns {Promise<Outcome>}
  */
-export async function damageOnce(openLevelStore, made, seed, number, damage) {
-  const { folder, original } = made
-  const copy = join(folder, 'copy')
-  rmSync(copy, { recursive: true, force: true })
-  mkdirSync(copy)
-  for (const name of readdirSync(original)) copyFileSync(join(original, name), join(copy, name))
-  const { file, at } = harm(copy, randomFrom(Math.imul(seed, 0x27d4eb2f) ^ number), number, damage)
+export async function damageOnce(openLevelStore, folder, seed, records, number, damage) {
+  const made = planOf(seed, records)
+  const { copy, file, at } = harmed(folder, seed, number, damage)
   /** @type {Outcome} */
-  const outcome = { file, at, damage, outcome: 'intact', lost: 0, older: 0, repaired: undefined, problems: [] }
+  const outcome = { file, at, damage, outcome: 'intact', lost: 0, older: 0, problems: [] }
 
   let database = new ClassicLevel(copy)
   let store
@@ -115,6 +170,22 @@ export async function damageOnce(openLevelStore, made, seed, number, damage) {
   await compare(store, made, seed, outcome)
   await store.close()
   return outcome
+}
+
+/**
+ * Copies the store and damages the copy.
+ *
+ * @param {string} folder
+ * @param {number} seed
+ * @param {number} number
+ * @param {'flip' | 'truncation'} damage
+ */
+function harmed(folder, seed, number, damage) {
+  const [original, copy] = [join(folder, 'original'), join(folder, 'copy')]
+  rmSync(copy, { recursive: true, force: true })
+  mkdirSync(copy)
+  for (const name of readdirSync(original)) copyFileSync(join(original, name), join(copy, name))
+  return { copy, ...harm(copy, randomFrom(Math.imul(seed, 0x27d4eb2f) ^ number), number, damage) }
 }
 
 /**
@@ -149,7 +220,7 @@ function kindOf(name) {
 
 /**
  * @param {any} store
- * @param {Pick<Awaited<ReturnType<typeof makeStore>>, 'expected' | 'groups'>} made
+ * @param {ReturnType<typeof planOf>} made
  * @param {number} seed
  * @param {Outcome} outcome
  */

@@ -98,7 +98,7 @@ export async function readMany(database: LevelDatabase, keys: Uint8Array[]): Pro
   try {
     return await database.getMany(keys, AS_BYTES)
   } catch (error) {
-    if (!isCorruption(error)) throw failureOf('the store can not be read', error)
+    if (!mayBeDamage(error)) throw failureOf('the store can not be read', error)
     if (keys.length === 1) return [undefined]
   }
   // One of them is damaged: the others are not.
@@ -121,11 +121,6 @@ export function failureOf(what: string, error: unknown): DhtError {
       ? '. If it is damaged, ClassicLevel.repair(folder) restores what is intact'
       : ''
   return new DhtError('ERR_STORE_FAILED', `${what}: ${reason}${advice}`, { cause: error })
-}
-
-/** Whether a database says that what it read is damaged. */
-function isCorruption(error: unknown): boolean {
-  return causesOf(error).some(({ code }) => code === 'LEVEL_CORRUPTION')
 }
 
 /** Whether what a database could not read may be damaged: of a file that was cut off, LevelDB says an IO error. */

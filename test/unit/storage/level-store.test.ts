@@ -370,7 +370,7 @@ describe('a record that is damaged while the store is open', () => {
     expect(await held(store)).toEqual(Array.from({ length: 100 }, (_, i) => i).filter((i) => i !== 50))
     expect(store.dropped).toBe(1)
     level.faults.beforeGet = () => {
-      throw levelError('LEVEL_IO_ERROR', 'gone')
+      throw levelError('LEVEL_DATABASE_NOT_OPEN', 'gone')
     }
     await expect(store.list(keyOf(1), kind)).rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
     level.faults.beforeGet = () => {}
