@@ -47,5 +47,8 @@ for (const reason of reasons) console.log(reason)
 console.log('lost and older: records, the most of one place; repaired: opens with records after ClassicLevel.repair')
 console.table(Object.fromEntries(rows))
 const aborted = [...rows.values()].reduce((sum, row) => sum + Number(row.aborted), 0)
-if (aborted > 0) console.log(`LevelDB ended the process ${aborted} times, by an assertion on a damaged table`)
+if (aborted > 0) {
+  process.exitCode = 1
+  console.log(`not ok  LevelDB ended the process ${aborted} times, by an assertion on a damaged table`)
+}
 if (process.exitCode === undefined) console.log('ok      no wrong record was returned, and every loss was told')

@@ -76,6 +76,7 @@ test.each([
     expect(outcomes).toHaveLength(places)
     // Else the damage would have been none.
     const kinds = outcomes.map(({ outcome }) => outcome)
+    expect(kinds).not.toContain('aborted')
     expect(kinds).toContain('told')
     expect(kinds).toContain('refused')
   },
