@@ -1,3 +1,4 @@
+import { DhtError } from '../errors.js'
 import type { NodeId } from '../keyspace/index.js'
 import { mapKey, sameBytes } from '../keyspace/index.js'
 import type { RecordKind } from '../records/index.js'
@@ -155,8 +156,13 @@ export function store(
       if (refusal) reply.error(refusal.code, refusal.text)
       else reply.result({ ttlSeconds: Math.max(0, Math.floor(lifetimeMs / SECOND_MS)) })
     },
-    () => reply.error('ERR_REMOTE', STORE_FAILED),
+    // A disk that is full refuses as a store that is full does.
+    (error) => reply.error(isFull(error) ? 'ERR_STORE_FULL' : 'ERR_REMOTE', STORE_FAILED),
   )
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof DhtError && error.code === 'ERR_STORE_FULL'
 }
 
 function accept(

@@ -93,17 +93,24 @@ export async function openDatabase(database: LevelDatabase): Promise<void> {
   }
 }
 
-/** Values by their keys; undefined where there is none, or where what is there is damaged. @throws DhtError when the database fails */
-export async function readMany(database: LevelDatabase, keys: Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+/** What a database has under a key: null where it could not be read now, as after too many open files. */
+export type ReadValue = Uint8Array | undefined | null
+
+/**
+ * Values by their keys; undefined where there is none, or where what is there is damaged.
+ *
+ * @throws DhtError when the database fails
+ */
+export async function readMany(database: LevelDatabase, keys: Uint8Array[]): Promise<ReadValue[]> {
   try {
     return await database.getMany(keys, AS_BYTES)
   } catch (error) {
     if (!mayBeDamage(error)) throw failureOf('the store can not be read', error)
-    if (keys.length === 1) return [undefined]
+    if (keys.length === 1) return [isCorruption(error) ? undefined : null]
   }
-  // One of them is damaged: the others are not.
-  const values: (Uint8Array | undefined)[] = []
-  for (const key of keys) values.push((await readMany(database, [key]))[0])
+  // One of them can't be read: the others can.
+  const values: ReadValue[] = []
+  for (const key of keys) values.push(...(await readMany(database, [key])))
   return values
 }
 
@@ -126,6 +133,11 @@ export function failureOf(what: string, error: unknown): DhtError {
 /** Whether what a database could not read may be damaged: of a file that was cut off, LevelDB says an IO error. */
 export function mayBeDamage(error: unknown): boolean {
   return causesOf(error).some(({ code }) => DAMAGED.includes(String(code)))
+}
+
+/** Whether a database says that what it read is damaged. */
+function isCorruption(error: unknown): boolean {
+  return causesOf(error).some(({ code }) => code === 'LEVEL_CORRUPTION')
 }
 
 function causesOf(error: unknown): (Error & { readonly code?: unknown })[] {

@@ -2,7 +2,7 @@ import { DhtError } from '../errors.js'
 import { mapKey } from '../keyspace/index.js'
 import type { Entry, Placed, Snapshot } from './ledger.js'
 import { isHeld, Ledger, mustBeRecord, placeOf, snapshotOf } from './ledger.js'
-import type { LevelDatabase } from './level-database.js'
+import type { LevelDatabase, ReadValue } from './level-database.js'
 import { AS_BYTES, failureOf, openDatabase, readMany } from './level-database.js'
 import { checksumOf, decodeRecord, encodeHeader, encodeRecord, HEADER_KEY, recordKey } from './level-layout.js'
 import type { LevelReport, Loaded, OnDisk } from './level-load.js'
@@ -311,11 +311,11 @@ export class LevelStore implements RecordStore {
     }
   }
 
-  /** Their bytes as they are now or will be soon; undefined for those that are gone. */
+  /** Their bytes as they are now or will be soon; undefined for those that are gone, or can't be read now. */
   async #read(entries: readonly Entry<OnDisk>[]): Promise<(StoredRecord | undefined)[]> {
     const asked = entries.map((entry) => {
       const { place, slot, held, order } = entry
-      return { entry, held, order, key: recordKey(place, slot), value: held.value }
+      return { entry, held, order, key: recordKey(place, slot), value: held.value as ReadValue }
     })
     const fromDisk = asked.filter(({ value }) => value === undefined)
     const values = fromDisk.length > 0 ? await this.#getMany(fromDisk.map(({ key }) => key)) : []
@@ -328,6 +328,7 @@ export class LevelStore implements RecordStore {
       else if (this.#ledger.find(entry.place, entry.slot) !== entry) found.push(undefined)
       // It was replaced while it was read.
       else if (entry.held !== held) found.push((await this.#read([entry]))[0])
+      else if (value === null) found.push(undefined)
       else found.push(this.#drop(entry))
     }
     return found
@@ -341,7 +342,7 @@ export class LevelStore implements RecordStore {
     if (!this.#failure && !this.#closing) this.#deleteIn(this.#writer.group(), recordKey(entry.place, entry.slot))
   }
 
-  async #getMany(keys: Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+  async #getMany(keys: Uint8Array[]): Promise<ReadValue[]> {
     if (this.#reopening) await this.#reopening
     this.#mustBeOpen()
     const reading = readMany(this.#database, keys)
@@ -363,7 +364,10 @@ export class LevelStore implements RecordStore {
         this.#database,
         chunk.map(({ place, slot }) => recordKey(place, slot)),
       )
-      for (const [i, { held }] of chunk.entries()) held.value = values[i] && new Uint8Array(values[i])
+      for (const [i, { held }] of chunk.entries()) {
+        const value = values[i]
+        held.value = value ? new Uint8Array(value) : undefined
+      }
     }
   }
 

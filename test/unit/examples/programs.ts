@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { createRequire } from 'node:module'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import type { PluginBuild } from 'esbuild'
 import { build } from 'esbuild'
 import ts from 'typescript'
 
@@ -8,6 +10,7 @@ export const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 /** The package's entries as its sources have them, so that no test needs a built dist. */
 const ENTRIES: Readonly<Record<string, string>> = {
   xorbit: 'src/index.ts',
+  'xorbit/level': 'src/storage/level.ts',
   'xorbit/udp': 'src/transport/udp.ts',
   'xorbit/testing': 'src/testing/index.ts',
 }
@@ -29,9 +32,16 @@ export async function bundleProgram(contents: string, outfile: string): Promise<
     alias: Object.fromEntries(Object.entries(ENTRIES).map(([name, path]) => [name, `${ROOT}${path}`])),
     // What is bundled of CommonJS asks for Node's own modules by require().
     banner: { js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)` },
+    // It has a native part, which does not go into a bundle.
+    plugins: [{ name: 'classic-level as it is', setup: keepOutside('classic-level') }],
     outfile,
     logLevel: 'silent',
   })
+}
+
+function keepOutside(name: string): (build: PluginBuild) => void {
+  const path = pathToFileURL(createRequire(import.meta.url).resolve(name)).href
+  return ({ onResolve }) => onResolve({ filter: new RegExp(`^${name}$`) }, () => ({ path, external: true }))
 }
 
 export interface Ended {

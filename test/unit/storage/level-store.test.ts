@@ -377,6 +377,20 @@ describe('a record that is damaged while the store is open', () => {
     expect(await store.list(keyOf(1), kind)).toEqual([record(1)])
   })
 
+  test('is told from one that only can not be read now: that stays, and comes back', async () => {
+    const { level, store } = await opened()
+    for (let i = 0; i < 10; i++) await store.put(record(i))
+    level.faults.beforeGet = (keys) => {
+      if (keys.some((key) => key[6] === 5)) throw levelError('LEVEL_IO_ERROR', 'too many open files')
+    }
+    expect(await store.list(keyOf(5), kind)).toEqual([])
+    expect(await held(store)).toEqual([0, 1, 2, 3, 4, 6, 7, 8, 9])
+    expect(store.dropped).toBe(0)
+    level.faults.beforeGet = () => {}
+    expect(await store.list(keyOf(5), kind)).toEqual([record(5)])
+    expect(await held(store)).toHaveLength(10)
+  })
+
   test('is told from one that is replaced or deleted while it is read', async () => {
     const { level, store } = await opened()
     for (let i = 0; i < 3; i++) await store.put(record(i))
