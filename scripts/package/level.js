@@ -31,6 +31,9 @@ for (const storage of [await openLevelStore(kept), await openLevelStore(new Memo
 }
 await nodes[1].put(value)
 await Promise.all(nodes.map((dht) => dht.close()))
-const store = await openLevelStore(kept)
-assert.deepEqual([store.report.records, store.report.isComplete], [1, true])
-await store.close()
+const storage = await openLevelStore(kept)
+assert.deepEqual([storage.report.records, storage.report.isComplete], [1, true])
+const again = createDht({ transport: udp({ port: 0, host: '127.0.0.1' }), storage })
+assert.deepEqual(again.id, nodes[0].id)
+await assert.rejects(again.start(), { code: 'ERR_BOOTSTRAP_FAILED' })
+await again.close()

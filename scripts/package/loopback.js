@@ -1,4 +1,4 @@
-// Three nodes on loopback UDP store, find, publish, resolve, announce, locate and query. Ends by itself only if nothing keeps the
+// Three nodes on loopback UDP store, find, publish, resolve, announce, locate, query and come back. Ends by itself only if nothing keeps the
 // process alive.
 import assert from 'node:assert/strict'
 import { createDht, generateKeyPair, keyOf, sign, toHex, verify } from 'xorbit'
@@ -41,6 +41,12 @@ assert.equal(storedAt.length, 2)
 const [one, other] = await Promise.all([first.get(key), first.get(key)])
 assert.deepEqual([one?.value, other?.value], [value, value])
 
+const long = new Uint8Array(30_000).map((_, i) => i ^ (i >> 8))
+let toldBytes = 0
+const { key: longKey, parts } = await second.put(long, { onProgress: ({ bytes }) => (toldBytes = bytes) })
+assert.deepEqual([toldBytes, parts > 30], [long.length, true])
+assert.deepEqual((await third.get(longKey))?.value, long)
+
 for (const [i, dht] of nodes.entries()) dht.handle('number', (payload) => Uint8Array.of(i, ...payload))
 const numbers = []
 for await (const { payload } of first.query(key, 'number', encode('!'))) numbers.push(payload.join())
@@ -76,6 +82,15 @@ assert.deepEqual(merged, notes.merge(note('first'), note('second')))
 const samples = [{ key: topic, records: [note('first'), note('second'), note('third')] }]
 for (const { run } of recordKindConformance({ kind: notes, samples })) await run()
 
+// It comes back through its contacts alone.
+const contacts = third.contacts()
+await third.close()
+const again = createDht({ transport: udp({ port: 0, host: '127.0.0.1' }), id: third.id, contacts })
+assert.equal((await again.start()).contacts, 2)
+assert.deepEqual((await again.get(key))?.value, value)
+await again.close()
+
 assert.equal(second.forget(key), true)
+assert.equal(second.forget(longKey), true)
 assert.equal(second.stats().publications, 1)
 for (const dht of nodes) await dht.close()
