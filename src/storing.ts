@@ -10,7 +10,7 @@ import {
 } from './arguments.js'
 import type { NodeId } from './keyspace/index.js'
 import type { LifeCycle } from './life-cycle.js'
-import type { StoredAt } from './node/index.js'
+import type { PartOf, StoredAt } from './node/index.js'
 import { putCopies } from './node/index.js'
 import type { DhtConfig } from './options.js'
 import type { RecordKind } from './records/index.js'
@@ -66,7 +66,7 @@ export async function storeOnTerms(
 /**
  * From now on stores again by itself what was stored, or stops that.
  *
- * @param owner - the key of the value that it is a part of
+ * @param part - the value of several records that it belongs to
  */
 export function keepOrNot(
   { parts: { publications } }: LifeCycle,
@@ -74,10 +74,10 @@ export function keepOrNot(
   key: NodeId,
   record: Uint8Array,
   { isKept, lifetimeMs }: Terms,
-  owner: NodeId = key,
+  part?: PartOf,
 ): void {
-  if (isKept) publications.add(key, kind, record, lifetimeMs, owner)
-  else publications.delete(key, kind, record, owner)
+  if (isKept) publications.add(key, kind, record, lifetimeMs, part)
+  else publications.delete(key, kind, record, part?.value)
 }
 
 /** What was stored, for an application. */

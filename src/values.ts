@@ -35,13 +35,16 @@ export async function putValue(
   let bytes = 0
   const onStored = (more: number): void => {
     bytes += more
-    told({ bytes, bytesTotal })
+    // Records that only name others bring nothing; and all of it is there only when the root is.
+    if (more > 0 && bytes < bytesTotal) told({ bytes, bytesTotal })
   }
   const { acknowledgements, lifetimeMs } = terms
   const stored = await life.run<StoredValue>(signal, (done) =>
     putTree(life.parts.node, { acknowledgements, kind, lifetimeMs, tree }, onStored, done),
   )
-  for (const { key, record } of [root, ...parts]) keepOrNot(life, kind, key, record, terms, root.key)
+  const part = { value: root.key, ageMs: stored.elapsedMs }
+  for (const { key, record } of [...parts, root]) keepOrNot(life, kind, key, record, terms, part)
+  told({ bytes: bytesTotal, bytesTotal })
   return { key: root.key, parts: 1 + parts.length, ...copyOfHolders(stored) }
 }
 

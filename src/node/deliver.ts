@@ -1,7 +1,7 @@
 import { DhtError } from '../errors.js'
 import type { Contact, NodeId } from '../keyspace/index.js'
 import type { RecordKind } from '../records/index.js'
-import type { KeyToken } from '../wire/index.js'
+import type { KeyToken, TokensResult } from '../wire/index.js'
 import { TOKENS, TOKENS_KEYS_MAX } from '../wire/index.js'
 import type { NodeContext } from './node-context.js'
 import { Running } from './running.js'
@@ -12,6 +12,13 @@ const STORES_AT_ONCE = 4
 
 /** So many STOREs in a row without an answer, and the holder gets no more. */
 const SILENT_STORES_MAX = 4
+
+/** So many requests for tokens in a row without an answer: one may be lost. */
+const SILENT_REQUESTS_MAX = 2
+
+/** Who takes no more requests for now is asked again after about so long, in ms, and so often. */
+const LIMITED_PAUSE_MS = 500
+const LIMITED_PAUSES_MAX = 10
 
 const SECOND_MS = 1000
 
@@ -51,6 +58,7 @@ export function deliver(
 ): () => void {
   const batches = batchesOf(parcels)
   const running = new Running()
+  let silentRequests = 0
   let silentStores = 0
   const nextBatch = (): void => {
     if (silentStores >= SILENT_STORES_MAX) {
@@ -65,29 +73,28 @@ export function deliver(
   }
   const askTokens = (batch: readonly Parcel[]): void => {
     const [{ kind }] = batch as [Parcel]
-    const keys = batch.map(({ key }) => key)
+    const params = { kind: kind.code, keys: batch.map(({ key }) => key) }
+    const ask = (done: (error: DhtError | undefined, result?: TokensResult) => void): (() => void) =>
+      node.rpc.call(TOKENS, holder, params, { ...(events.asked && { sent: events.asked }), done })
     running.begin((ended) =>
-      node.rpc.call(
-        TOKENS,
-        holder,
-        { kind: kind.code, keys },
-        {
-          ...(events.asked && { sent: events.asked }),
-          done(error, result) {
-            ended()
-            if (error || !result) {
-              // Who does not answer would not answer the rest either.
-              giveUp(error, [batch, ...batches.splice(0)].flat())
-              return events.done()
-            }
-            const { tokens } = result
-            // A holder with longer tokens answers for fewer keys.
-            if (tokens.length > 0 && tokens.length < batch.length) batches.unshift(batch.slice(tokens.length))
-            else if (tokens.length === 0) giveUp(new DhtError('ERR_REMOTE', 'the holder gave no tokens'), batch)
-            store(batch.slice(0, tokens.length), tokens)
-          },
-        },
-      ),
+      unlessLimited(node, ask, (error, result) => {
+        ended()
+        silentRequests = error?.code === 'ERR_TIMEOUT' ? silentRequests + 1 : 0
+        if (error?.code === 'ERR_TIMEOUT' && silentRequests < SILENT_REQUESTS_MAX) {
+          batches.unshift([...batch])
+          nextBatch()
+        } else if (result) {
+          const { tokens } = result
+          // A holder with longer tokens answers for fewer keys.
+          if (tokens.length > 0 && tokens.length < batch.length) batches.unshift(batch.slice(tokens.length))
+          else if (tokens.length === 0) giveUp(new DhtError('ERR_REMOTE', 'the holder gave no tokens'), batch)
+          store(batch.slice(0, tokens.length), tokens)
+        } else {
+          // Who refuses one would refuse the others too.
+          giveUp(error, [...batch, ...batches.splice(0).flat()])
+          events.done()
+        }
+      }),
     )
   }
   const store = (batch: readonly Parcel[], tokens: readonly KeyToken[]): void => {
@@ -104,7 +111,9 @@ export function deliver(
         return () => {}
       }
       const target = { contact: holder, token, record: parcel.record }
-      return storeOne(node, { ...parcel, lifetimeMs }, target, events.sent, (error) => {
+      const send = (done: (error: DhtError | undefined) => void): (() => void) =>
+        storeOne(node, { ...parcel, lifetimeMs }, target, events.sent, done)
+      return unlessLimited(node, send, (error) => {
         silentStores = error?.code === 'ERR_TIMEOUT' ? silentStores + 1 : 0
         events.settled(parcel, error)
         ended()
@@ -114,6 +123,25 @@ export function deliver(
   }
   nextBatch()
   return () => running.cancelAll()
+}
+
+/** Sends a request, and again after a pause where the other side takes no more for now. */
+function unlessLimited<T>(
+  { clock, randomBytes }: NodeContext,
+  send: (done: (error: DhtError | undefined, result?: T) => void) => () => void,
+  done: (error: DhtError | undefined, result?: T) => void,
+): () => void {
+  let pauses = 0
+  let cancel = (): void => {}
+  const attempt = (): void => {
+    cancel = send((error, result) => {
+      if (error?.code !== 'ERR_RATE_LIMITED' || pauses === LIMITED_PAUSES_MAX) return done(error, result)
+      pauses++
+      cancel = clock.after(LIMITED_PAUSE_MS * (0.5 + (randomBytes(1)[0] as number) / 256), attempt)
+    })
+  }
+  attempt()
+  return () => cancel()
 }
 
 function isHeld({ kind, record }: Parcel, heldSeq: bigint | undefined): boolean {

@@ -15,8 +15,9 @@ const PARTS_AT_ONCE = 32
 /** How many nodes are asked for a part at once: with so many parts under way no one is waited for. */
 const PART_ALPHA = 1
 
-/** How often a part is looked up that was not found, or about which nothing could be said. */
+/** How often a part is looked up that was not found, or about which nothing could be said; with pauses that grow, in ms. */
 const ATTEMPTS = 3
+const PAUSE_MS = 250
 
 /** What a search for a value came to. */
 export interface FoundValue extends Costs {
@@ -87,7 +88,16 @@ export function getValue(
       const elapsedMs = node.clock.now() - startedAtMs
       done(undefined, { value: fetched.value, parts: 1 + fetched.parts, hops: costs.hops, messages, elapsedMs })
     }
-    cancelParts = fetchParts(node, kind, readTreeNode(record), onProgress, whenFetched)
+    const root = readTreeNode(record)
+    if (root.length > LARGE_VALUE_BYTES_MAX) {
+      const limits = `${root.length} bytes, and at most ${LARGE_VALUE_BYTES_MAX} are taken`
+      done(new DhtError('ERR_VALUE_TOO_LARGE', `the value says it has ${limits}`), undefined)
+      return
+    }
+    const fetching = new Fetching(node, kind, root, onProgress, whenFetched)
+    // Before it begins: who is told of its first step may give up.
+    cancelParts = () => fetching.stop()
+    fetching.start()
   })
   return () => {
     cancelRoot()
@@ -99,23 +109,6 @@ interface Fetched {
   readonly value: Uint8Array
   readonly parts: number
   readonly messages: number
-}
-
-function fetchParts(
-  node: NodeContext,
-  kind: RecordKind,
-  root: TreeNode,
-  onProgress: (progress: ValueProgress) => void,
-  done: Done<Fetched>,
-): () => void {
-  if (root.length > LARGE_VALUE_BYTES_MAX) {
-    const limits = `${root.length} bytes, and at most ${LARGE_VALUE_BYTES_MAX} are taken`
-    done(new DhtError('ERR_VALUE_TOO_LARGE', `the value says it has ${limits}`), undefined)
-    return () => {}
-  }
-  const fetching = new Fetching(node, kind, root, onProgress, done)
-  fetching.start()
-  return () => fetching.stop()
 }
 
 class Fetching {
@@ -179,8 +172,10 @@ class Fetching {
 
   #fetch(part: WantedPart, ended: () => void): () => void {
     let attempts = 0
+    let isOpen = false
     let cancel = (): void => {}
     const whenDone: Done<FoundRecord> = (error, found) => {
+      isOpen = false
       if (this.#isOver) return
       this.#messages += found?.messages ?? 0
       if (found?.record) {
@@ -188,7 +183,7 @@ class Fetching {
         this.#put(part, part.places.splice(0))
         ended()
       } else if (attempts < ATTEMPTS) {
-        attempt()
+        cancel = this.#node.clock.after(PAUSE_MS * attempts, attempt)
       } else {
         this.#fail(missing(part, this.#value.length, error))
       }
@@ -196,7 +191,9 @@ class Fetching {
     const attempt = (): void => {
       attempts++
       const alpha = attempts === 1 ? PART_ALPHA : this.#node.config.alpha
-      cancel = getRecord(this.#node, part.key, this.#kind, whenDone, alpha)
+      isOpen = true
+      const begun = getRecord(this.#node, part.key, this.#kind, whenDone, alpha)
+      if (isOpen) cancel = begun
     }
     attempt()
     return () => cancel()

@@ -65,6 +65,9 @@ function corrected({ clock, config, kinds }: NodeContext, stored: StoredRecord):
   const nowMs = clock.wallNow()
   const cachedMaxMs = isCached(stored) ? config.cachedLifetimeMaxMs : config.valueLifetimeMaxMs
   const lifetimeMaxMs = Math.min(kind.lifetimeMaxMs ?? Number.POSITIVE_INFINITY, cachedMaxMs)
+  // Further ahead than anything lasts: rather it is the clock that is wrong, as that of a board which has none of its own
+  // is until it hears the time, and then all would be gone. The hourly repair shortens what was stored in the future.
+  if (stored.storedAtMs > nowMs + config.valueLifetimeMaxMs) return undefined
   const storedAtMs = Math.min(stored.storedAtMs, nowMs)
   const expiresAtMs = Math.min(stored.expiresAtMs, nowMs + lifetimeMaxMs)
   if (storedAtMs === stored.storedAtMs && expiresAtMs === stored.expiresAtMs) return undefined

@@ -7,7 +7,7 @@ import { FIND_NODE } from '../wire/index.js'
 import { checkKnown, KNOWN_AT_ONCE, once } from './check-known.js'
 import type { KnownContacts } from './known-contacts.js'
 import { lookUpNodes, readContacts } from './lookups.js'
-import type { NodeContext } from './node-context.js'
+import type { NodeConfig, NodeContext } from './node-context.js'
 import { fillRegion } from './regions.js'
 import { Running } from './running.js'
 
@@ -69,9 +69,10 @@ export class Join {
     this.#events = events
   }
 
-  /** Whether there is anybody to join through. */
+  /** Whether there is anybody to join through, or was meant to be: of known contacts none may be one to ask. */
   get hasWays(): boolean {
-    return this.#node.config.bootstrap.length > 0 || this.#known.size > 0
+    const { bootstrap, contacts } = this.#node.config
+    return bootstrap.length + contacts.length + this.#known.size > 0
   }
 
   /** Tries now, unless an attempt is under way. */
@@ -275,12 +276,18 @@ export class Join {
     // Between half and all of it, so that nodes that lost one bootstrap node don't come back together.
     const jitteredMs = pauseMs * (0.5 + (randomBytes(1)[0] as number) / 512)
     this.#cancelRetry = clock.after(jitteredMs, () => this.attempt())
-    const names = config.bootstrap.length > 0 ? `the bootstrap addresses answered: ${config.bootstrap.join(', ')}` : ''
-    const ofKnown = known > 0 ? `${known} known ${known === 1 ? 'contact' : 'contacts'}` : ''
-    const message = names
-      ? `none of ${names}${ofKnown && `; nor did any of ${ofKnown}`}`
-      : `none of ${ofKnown} answered`
+    const message = whoFailed(config, known)
     log('%s; the next attempt follows in %d ms', message, jitteredMs)
     this.#events.failed(new DhtError('ERR_BOOTSTRAP_FAILED', message, { cause }))
   }
+}
+
+/** @param known - how many known contacts were asked */
+function whoFailed({ bootstrap, contacts }: Pick<NodeConfig, 'bootstrap' | 'contacts'>, known: number): string {
+  const ofKnown = `${known} known ${known === 1 ? 'contact' : 'contacts'}`
+  if (bootstrap.length > 0) {
+    const names = `none of the bootstrap addresses answered: ${bootstrap.join(', ')}`
+    return known > 0 ? `${names}; nor did any of ${ofKnown}` : names
+  }
+  return known > 0 ? `none of ${ofKnown} answered` : `none of the ${contacts.length} known contacts can be asked`
 }

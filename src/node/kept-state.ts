@@ -145,8 +145,9 @@ export class KeptState {
   }
 }
 
-function isSame(kept: Uint8Array | undefined, now: Uint8Array): boolean {
-  return kept !== undefined && sameBytes(kept, now)
+/** What a store has loaded may be anything. */
+function isSame(kept: unknown, now: Uint8Array): boolean {
+  return kept instanceof Uint8Array && sameBytes(kept, now)
 }
 
 function areSame(a: readonly Contact[], b: readonly Contact[]): boolean {

@@ -22,13 +22,29 @@ const RETRY_SHARE = 1 / 16
 interface KeptAlive {
   readonly key: NodeId
   readonly kind: RecordKind
-  /** The keys that the application knows it by: its own, or those of the values that it is a part of. */
-  owners: readonly NodeId[]
+  /** Whether the application put it by itself. */
+  isOwn: boolean
+  /** The names of the values of several records that it belongs to. */
+  values: Set<string> | undefined
   record: Uint8Array
   lifetimeMs: number
   dueAtMs: number
   /** Whether it is part of a sweep. */
   isUnderWay: boolean
+}
+
+/** What a record is a part of. */
+export interface PartOf {
+  /** The key of the value. */
+  readonly value: NodeId
+  /** How long ago the first of its records was stored, in ms. */
+  readonly ageMs: number
+}
+
+/** A value of several records, and the names of these. */
+interface KeptValue {
+  readonly key: NodeId
+  readonly records: Set<string>
 }
 
 /** What became of one publication in a sweep. */
@@ -57,6 +73,7 @@ export class Publications {
   readonly #node: NodeContext
   readonly #events: PublicationEvents
   readonly #publications = new Map<string, KeptAlive>()
+  #values: Map<string, KeptValue> | undefined
   readonly #running = new Running()
   #cancelTimer = (): void => {}
   #timerAtMs = Number.POSITIVE_INFINITY
@@ -75,27 +92,34 @@ export class Publications {
   /**
    * Keeps a record alive that was just stored; it replaces an earlier one of its key, kind and slot.
    *
-   * @param owner - the key of the value that it is a part of
+   * @param part - the value of several records that it belongs to
    */
-  add(key: NodeId, kind: RecordKind, record: Uint8Array, givenLifetimeMs: number, owner: NodeId = key): void {
+  add(key: NodeId, kind: RecordKind, record: Uint8Array, lifetimeMs: number, part?: PartOf): void {
     // The node may have closed in the turn in which it was stored.
     if (this.#isStopped) return
     const name = nameOf(key, kind, record)
     if (this.#hasNewer(name, kind, record)) return
     const known = this.#publications.get(name)
-    const others = without(known, owner)
-    // What belongs to several values is needed for as long as the longest of them.
-    const lifetimeMs = others.length > 0 ? Math.max(givenLifetimeMs, known?.lifetimeMs ?? 0) : givenLifetimeMs
-    this.#publications.delete(name)
-    const dueAtMs = this.#node.clock.now() + this.#delayMs(lifetimeMs)
-    const owners = [...others, owner]
-    this.#publications.set(name, { key, kind, owners, record, lifetimeMs, dueAtMs, isUnderWay: false })
-    // The oldest leave: a program that publishes for ever must not grow for ever.
-    for (const oldest of this.#publications.keys()) {
-      if (this.#publications.size <= this.#node.config.publicationsMax) break
-      this.#publications.delete(oldest)
+    const kept: KeptAlive = {
+      ...{ key, kind, record, lifetimeMs, isUnderWay: false },
+      isOwn: !part || known?.isOwn === true,
+      values: known?.values,
+      dueAtMs: this.#node.clock.now() + this.#delayMs(lifetimeMs) - (part?.ageMs ?? 0),
     }
-    this.#schedule(dueAtMs)
+    // What belongs to others too has to last for the longest of them, and is due when the holders need it first.
+    if (known && (part ? known.isOwn || !this.#isOnlyOf(known, part.value) : known.values)) {
+      kept.lifetimeMs = Math.max(lifetimeMs, known.lifetimeMs)
+      kept.dueAtMs = Math.min(kept.dueAtMs, known.dueAtMs)
+    }
+    this.#publications.delete(name)
+    this.#publications.set(name, kept)
+    if (part) this.#enter(name, kept, part.value)
+    // The oldest leave: a program that publishes for ever must not grow for ever.
+    for (const [oldestName, oldest] of this.#publications) {
+      if (this.#publications.size <= this.#node.config.publicationsMax) break
+      this.#evict(oldestName, oldest)
+    }
+    this.#schedule(kept.dueAtMs)
   }
 
   /** The record of a key that is kept alive, of a kind with one record a key. */
@@ -103,33 +127,79 @@ export class Publications {
     return this.#publications.get(nameOf(key, kind))?.record
   }
 
-  /** Stops keeping alive the record of a key, kind and slot, unless it has other owners. */
-  delete(key: NodeId, kind: RecordKind, record: Uint8Array, owner: NodeId = key): void {
+  /** Stops keeping alive the record of a key, kind and slot, unless it belongs to something else. */
+  delete(key: NodeId, kind: RecordKind, record: Uint8Array, value?: NodeId): void {
     const name = nameOf(key, kind, record)
-    if (!this.#hasNewer(name, kind, record)) this.#disown(name, owner)
+    if (!this.#hasNewer(name, kind, record)) this.#release(name, value && mapKey(value))
   }
 
-  /** The same of whatever has this owner; false when there was nothing. */
-  forget(owner: NodeId): boolean {
-    let count = 0
-    for (const name of [...this.#publications.keys()]) if (this.#disown(name, owner)) count++
-    return count > 0
+  /** The same of whatever kind and slot, and of all records of a value; false when there was nothing. */
+  forget(key: NodeId): boolean {
+    let isKnown = this.#forgetValue(mapKey(key))
+    for (const [name, publication] of this.#publications) {
+      if (!publication.isOwn || !sameBytes(publication.key, key)) continue
+      this.#release(name, undefined)
+      isKnown = true
+    }
+    return isKnown
   }
 
   stop(): void {
     this.#isStopped = true
     this.#cancelTimer()
     this.#publications.clear()
+    this.#values = undefined
     this.#running.cancelAll()
   }
 
-  #disown(name: string, owner: NodeId): boolean {
-    const known = this.#publications.get(name)
-    const owners = without(known, owner)
-    if (!known || owners.length === known.owners.length) return false
-    if (owners.length === 0) this.#publications.delete(name)
-    else known.owners = owners
-    return true
+  /** Whether nothing but this value has it. */
+  #isOnlyOf({ values }: KeptAlive, value: NodeId): boolean {
+    return values === undefined || (values.size === 1 && values.has(mapKey(value)))
+  }
+
+  /** Notes that a record belongs to a value. */
+  #enter(name: string, publication: KeptAlive, value: NodeId): void {
+    const valueName = mapKey(value)
+    publication.values ??= new Set()
+    publication.values.add(valueName)
+    this.#values ??= new Map()
+    const kept = this.#values.get(valueName) ?? { key: value, records: new Set() }
+    this.#values.set(valueName, kept)
+    kept.records.add(name)
+  }
+
+  #forgetValue(valueName: string): boolean {
+    const records = this.#values?.get(valueName)?.records
+    for (const name of [...(records ?? [])]) this.#release(name, valueName)
+    return records !== undefined
+  }
+
+  /** The application, or one of its values, needs a record no more. */
+  #release(name: string, valueName: string | undefined): void {
+    const publication = this.#publications.get(name)
+    if (!publication) return
+    if (valueName === undefined) {
+      publication.isOwn = false
+    } else {
+      publication.values?.delete(valueName)
+      if (publication.values?.size === 0) publication.values = undefined
+      const kept = this.#values?.get(valueName)
+      kept?.records.delete(name)
+      if (kept?.records.size === 0) this.#values?.delete(valueName)
+    }
+    if (!publication.isOwn && !publication.values) this.#publications.delete(name)
+  }
+
+  /** With it go all the values that it belongs to: of what lacks a part the others are of no use. */
+  #evict(name: string, { values }: KeptAlive): void {
+    for (const valueName of [...(values ?? [])]) this.#forgetValue(valueName)
+    this.#release(name, undefined)
+  }
+
+  /** Under which keys the application knows a record. */
+  #keysOf({ isOwn, key, values }: KeptAlive): NodeId[] {
+    const ofValues = [...(values ?? [])].flatMap((valueName) => this.#values?.get(valueName)?.key ?? [])
+    return isOwn ? [key, ...ofValues] : ofValues
   }
 
   /** Of two calls the later one may have been done first. */
@@ -191,7 +261,7 @@ export class Publications {
             const error = this.#settle(publication, outcome)
             if (!error) continue
             // A value of a thousand parts fails once.
-            for (const key of publication.owners)
+            for (const key of this.#keysOf(publication))
               if (!failures.has(mapKey(key))) failures.set(mapKey(key), { key, error })
           }
           for (const { key, error } of failures.values()) this.#events.failed(key, error)
@@ -237,11 +307,6 @@ function note(outcome: Outcome | undefined, error: DhtError | undefined): void {
   } else {
     outcome.error ??= error
   }
-}
-
-/** The owners of a publication but one. */
-function without(publication: KeptAlive | undefined, owner: NodeId): NodeId[] {
-  return (publication?.owners ?? []).filter((other) => !sameBytes(other, owner))
 }
 
 /** @param record - needed where a key has several */

@@ -1,4 +1,4 @@
-import type { DhtError } from '../errors.js'
+import type { DhtError, DhtErrorCode } from '../errors.js'
 import type { Contact } from '../keyspace/index.js'
 import { mapKey } from '../keyspace/index.js'
 import type { LookupOutcome } from '../lookup/index.js'
@@ -19,8 +19,12 @@ const PUTS_AT_ONCE = 12
 /** How many holders are visited at once, with four STOREs each: 128 KiB on their way. */
 const HOLDERS_AT_ONCE = 32
 
-/** How often a record that nobody took is put. */
-const ATTEMPTS = 3
+/** How often the holders are visited that did not answer. */
+const ROUNDS_MAX = 3
+
+/** How often a record is put that nobody took, after a pause that grows by so much, in ms. */
+const ATTEMPTS = 4
+const PAUSE_MS = 500
 
 /** A record that belongs to others, and what it brings of the whole. */
 export interface Part extends Parcel {
@@ -38,12 +42,11 @@ export interface StoredParts {
 /** A part that is being stored. */
 interface Progress {
   readonly part: Part
-  attempts: number
-  /** Its holders. */
+  /** How many holders it should have; 0 until they are known. */
   asked: number
   stored: number
-  /** Holders that did not answer. */
-  readonly silent: Contact[]
+  /** Holders that are to be visited: all of them at first, then those that did not answer. */
+  silent: Contact[]
   isDone: boolean
 }
 
@@ -54,7 +57,7 @@ interface Progress {
  * 32 of them in one request.
  *
  * It is done when `acknowledgements` holders have each of them (where there are fewer than k, as large a share), or
- * all were asked, the silent ones twice; what is left then goes on behind.
+ * all were asked, the silent ones three times; what is left then goes on behind.
  *
  * @param onStored - called with the bytes of each part that is stored
  * @returns cancels it; what was stored by then stays
@@ -79,8 +82,8 @@ class PuttingParts {
   readonly #running = new Running()
   readonly #coverage: Coverage
   readonly #parts: readonly Progress[]
-  /** Those whose holders are known without a lookup of their own. */
-  #known: Progress[] = []
+  /** Those that go holder by holder: their holders were known, or did not all answer. */
+  readonly #toVisit: Progress[] = []
   #messages = 0
   #left: number
   #isOver = false
@@ -97,12 +100,18 @@ class PuttingParts {
     this.#onStored = onStored
     this.#done = done
     this.#coverage = new Coverage(node.config.k)
-    this.#parts = parts.map((part) => ({ part, attempts: 0, asked: 0, stored: 0, silent: [], isDone: false }))
+    this.#parts = parts.map((part) => ({ part, asked: 0, stored: 0, silent: [], isDone: false }))
     this.#left = parts.length
   }
 
   start(): void {
-    this.#putEach(this.#parts, () => this.#visitHolders(this.#known, 1))
+    const putOrKnow = (progress: Progress, ended: () => void): (() => void) => {
+      if (this.#coverage.missing(progress.part.key)) return this.#put(progress, ended)
+      this.#toVisit.push(progress)
+      ended()
+      return () => {}
+    }
+    this.#running.each(this.#parts, PUTS_AT_ONCE, putOrKnow, () => this.#visitHolders(1))
   }
 
   stop(): void {
@@ -110,57 +119,40 @@ class PuttingParts {
     this.#running.cancelAll()
   }
 
-  /** Puts those one by one of whose region too little is known when their turn comes. */
-  #putEach(parts: readonly Progress[], next: () => void): void {
-    this.#running.each(
-      parts,
-      PUTS_AT_ONCE,
-      (progress, ended) => {
-        if (this.#coverage.missing(progress.part.key)) return this.#putOne(progress, ended)
-        this.#known.push(progress)
-        ended()
-        return () => {}
-      },
-      next,
-    )
-  }
-
-  #putOne(progress: Progress, ended: () => void): () => void {
+  /** Puts a part as any record. Where too few have it by then, those that did not answer are visited later. */
+  #put(progress: Progress, ended: () => void): () => void {
     const { key, kind, record, lifetimeMs } = progress.part
-    let cancel = (): void => {}
-    const attempt = (): void => {
-      progress.attempts++
-      const storing = { key, kind, lifetimeMs: lifetimeMs() }
-      const found = ({ closest, conclusive }: LookupOutcome): void => {
-        if (closest.length === this.#node.config.k || conclusive) this.#coverage.add(key, closest)
-      }
-      const whenDone: Done<StoredAt> = (error, stored) => {
-        if (!stored && progress.attempts < ATTEMPTS) {
-          attempt()
-          return
-        }
-        if (!stored) {
-          this.#end(error)
-          return
-        }
-        this.#messages += stored.messages
-        progress.stored = stored.storedAt.length
-        this.#finishPart(progress)
-        ended()
-      }
-      cancel = putRecord(this.#node, storing, () => record, this.#acknowledgements, whenDone, found)
+    const found = ({ closest, conclusive }: LookupOutcome): void => {
+      if (closest.length === this.#node.config.k || conclusive) this.#coverage.add(key, closest)
     }
-    attempt()
-    return () => cancel()
+    const attempt = (done: Done<StoredAt>): (() => void) =>
+      putRecord(this.#node, { key, kind, lifetimeMs: lifetimeMs() }, () => record, this.#acknowledgements, done, found)
+    return again(this.#node, attempt, (error, stored) => {
+      if (!stored) {
+        this.#end(error)
+        return
+      }
+      const { messages, refused, storedAt } = stored
+      this.#messages += messages
+      progress.asked = storedAt.length + refused.length
+      progress.stored = storedAt.length
+      progress.silent = refused.filter(({ error: { code } }) => mayTakeIt(code))
+      if (this.#isEnough(progress)) this.#finishPart(progress)
+      else this.#toVisit.push(progress)
+      ended()
+    })
   }
 
-  /** Goes from holder to holder; to those that did not answer, a second time. */
-  #visitHolders(parts: readonly Progress[], round: number): void {
+  /** Goes from holder to holder; again to those that did not answer, as long as they are needed. */
+  #visitHolders(round: number): void {
     const visits = new Map<string, { readonly holder: Contact; readonly parcels: Map<Parcel, Progress> }>()
-    for (const progress of parts) {
-      const holders = round === 1 ? this.#coverage.nearest(progress.part.key) : progress.silent.splice(0)
-      if (round === 1) progress.asked = holders.length
-      for (const holder of holders) {
+    for (const progress of this.#toVisit) {
+      if (progress.isDone) continue
+      if (progress.asked === 0) {
+        progress.silent = this.#coverage.nearest(progress.part.key)
+        progress.asked = progress.silent.length
+      }
+      for (const holder of progress.silent.splice(0)) {
         const name = mapKey(holder.id)
         const visit = visits.get(name) ?? { holder, parcels: new Map() }
         visits.set(name, visit)
@@ -187,7 +179,7 @@ class PuttingParts {
 
   #onSettled(progress: Progress, holder: Contact, error: DhtError | undefined): void {
     if (!error) progress.stored++
-    else if (error.code === 'ERR_TIMEOUT') progress.silent.push(holder)
+    else if (mayTakeIt(error.code)) progress.silent.push(holder)
     if (this.#isEnough(progress)) this.#finishPart(progress)
   }
 
@@ -196,19 +188,17 @@ class PuttingParts {
   }
 
   #onVisited(round: number): void {
-    const short = this.#known.filter(({ isDone }) => !isDone)
-    if (round === 1 && short.some(({ silent }) => silent.length > 0)) {
-      this.#visitHolders(short, 2)
+    const short = this.#toVisit.filter(({ isDone }) => !isDone)
+    if (round < ROUNDS_MAX && short.some(({ silent }) => silent.length > 0)) {
+      this.#visitHolders(round + 1)
       return
     }
-    for (const progress of short) if (progress.stored > 0) this.#finishPart(progress)
-    const lost = short.filter(({ isDone }) => !isDone)
-    this.#running.each(
-      lost,
-      PUTS_AT_ONCE,
-      (progress, ended) => this.#putOne(progress, ended),
-      () => this.#finishIfDone(),
-    )
+    // Whose holders are gone or full: others may be the nearest by now. What is then stored at some is stored.
+    const lost = short.filter(({ stored }) => stored === 0)
+    const finishAll = (): void => {
+      for (const progress of short) this.#finishPart(progress)
+    }
+    this.#running.each(lost, PUTS_AT_ONCE, (progress, ended) => this.#put(progress, ended), finishAll)
   }
 
   #finishPart(progress: Progress): void {
@@ -235,4 +225,34 @@ class PuttingParts {
     this.stop()
     this.#done(error, undefined)
   }
+}
+
+/** Whether a holder that did not take a record may do so later. */
+function mayTakeIt(code: DhtErrorCode): boolean {
+  return code === 'ERR_TIMEOUT' || code === 'ERR_RATE_LIMITED'
+}
+
+/**
+ * Puts a record, and again after a pause where nobody took it: nearby holders take so many requests a second, and a
+ * value of many parts may have used them up.
+ */
+export function again(
+  { clock }: NodeContext,
+  put: (done: Done<StoredAt>) => () => void,
+  done: Done<StoredAt>,
+): () => void {
+  let attempts = 0
+  let cancel = (): void => {}
+  const attempt = (): void => {
+    attempts++
+    let isOver = false
+    const begun = put((error, stored) => {
+      isOver = true
+      if (stored || attempts === ATTEMPTS || error?.code === 'ERR_NO_CONTACTS') done(error, stored)
+      else cancel = clock.after(PAUSE_MS * attempts, attempt)
+    })
+    if (!isOver) cancel = begun
+  }
+  attempt()
+  return () => cancel()
 }

@@ -1,7 +1,7 @@
 import type { EncodedTree, RecordKind } from '../records/index.js'
 import type { NodeContext } from './node-context.js'
 import type { Done } from './outcome.js'
-import { putParts } from './put-parts.js'
+import { again, putParts } from './put-parts.js'
 import type { StoredAt } from './put-record.js'
 import { putCopies } from './put-record.js'
 
@@ -41,7 +41,9 @@ export function putTree(
       return
     }
     const { key, record } = tree.root
-    cancelRoot = putCopies(node, { key, kind, lifetimeMs }, record, acknowledgements, (error, stored) => {
+    const putRoot = (whenPut: Done<StoredAt>): (() => void) =>
+      putCopies(node, { key, kind, lifetimeMs }, record, acknowledgements, whenPut)
+    cancelRoot = again(node, putRoot, (error, stored) => {
       if (!stored) {
         done(error, undefined)
         return

@@ -2,13 +2,15 @@
 export class Running {
   /** Made when something begins: a node has five of these, and mostly nothing is under way. */
   #cancels: Set<() => void> | undefined
+  #isCancelled = false
 
   /**
-   * Begins something.
+   * Begins something, unless all was cancelled: who is told of an end may cancel what would follow it.
    *
    * @param start - begins it and returns its cancel; it calls `ended` when it has ended by itself, maybe at once
    */
   begin(start: (ended: () => void) => () => void): void {
+    if (this.#isCancelled) return
     let hasEnded = false
     const ended = (): void => {
       hasEnded = true
@@ -16,7 +18,9 @@ export class Running {
     }
     let cancel = (): void => {}
     cancel = start(ended)
-    if (!hasEnded) this.#add(cancel)
+    if (hasEnded) return
+    if (this.#isCancelled) cancel()
+    else this.#add(cancel)
   }
 
   /**
@@ -38,9 +42,9 @@ export class Running {
     let isDone = false
     const proceed = (): void => {
       // One that ends at once comes back here: the loop that is under way goes on.
-      if (isFilling) return
+      if (isFilling || this.#isCancelled) return
       isFilling = true
-      while (open < max && begun < items.length) {
+      while (open < max && begun < items.length && !this.#isCancelled) {
         const item = items[begun++] as T
         open++
         this.begin((ended) =>
@@ -52,21 +56,23 @@ export class Running {
         )
       }
       isFilling = false
-      if (open > 0 || begun < items.length || isDone) return
+      if (open > 0 || begun < items.length || isDone || this.#isCancelled) return
       isDone = true
       done()
     }
     proceed()
   }
 
-  /** Waits for a promise; `cancel` is called if all is cancelled meanwhile. */
+  /** Waits for a promise; `cancel` is called if all is cancelled meanwhile, or was already. */
   during<T>(work: Promise<T>, cancel: () => void): Promise<T> {
-    this.#add(cancel)
+    if (this.#isCancelled) cancel()
+    else this.#add(cancel)
     return work.finally(() => this.#remove(cancel))
   }
 
-  /** Cancels all of it. */
+  /** Cancels all of it, for good: nothing begins any more. */
   cancelAll(): void {
+    this.#isCancelled = true
     const cancels = this.#cancels
     this.#cancels = undefined
     for (const cancel of cancels ?? []) cancel()

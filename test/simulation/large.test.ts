@@ -21,11 +21,30 @@ test.each([1, 2])(
       const value = simulator.random.bytes(2 ** 19)
       const { key, parts, replicasMin } = await nodes[0]!.dht.put(value)
       expect(parts).toBeGreaterThan(600)
-      expect(replicasMin).toBeGreaterThan(2)
+      expect(replicasMin).toBeGreaterThanOrEqual(12)
       await simulator.delay(60_000)
       for (const { host } of nodes.slice(0, 20)) host.kill()
       const found = await nodes[30]!.dht.get(key)
       expect(Buffer.compare(found?.value as Uint8Array, value)).toBe(0)
+    })
+  },
+)
+
+test.each([3, 20])(
+  'among %i nodes so near that their limits of requests are met, every put succeeds',
+  async (count) => {
+    const simulator = new Simulator({ seed: 5, latency: fixedLatency(2), trace: false })
+    await simulator.run(async () => {
+      const nodes = await buildNetwork(simulator, count)
+      const [a, b] = [simulator.random.bytes(2 ** 20), simulator.random.bytes(300_000)]
+      const puts = await Promise.all([nodes[1]!.dht.put(a), nodes[1]!.dht.put(b)])
+      for (const { replicasMin } of puts) expect(replicasMin).toBeGreaterThanOrEqual(Math.ceil(0.75 * (count - 1)))
+      for (const [i, value] of [a, b].entries()) {
+        const found = await nodes[2]!.dht.get(puts[i]!.key)
+        expect(Buffer.compare(found?.value as Uint8Array, value)).toBe(0)
+      }
+      const limited = nodes.reduce((sum, { dht }) => sum + (dht.stats().dropped.rateLimited ?? 0), 0)
+      expect(limited).toBeGreaterThan(0)
     })
   },
 )

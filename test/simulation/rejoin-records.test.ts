@@ -183,6 +183,22 @@ describe(`the records of a node that was away (seed ${SEED})`, () => {
     })
   })
 
+  test('outlive a start with a clock that stands decades back until it hears the time', async () => {
+    await inNetwork(SEED, 30, async (scene) => {
+      const { before, medium, simulator } = scene
+      const keys = await putNear(scene, 5, DAY_MS)
+      await before.dht.close()
+      const yearsBack = simulator.host({ address: before.address, wallSkewMs: -40 * 365 * DAY_MS })
+      const wrong = scene.restart({}, yearsBack)
+      await wrong.dht.start()
+      await simulator.delay(60_000)
+      await wrong.dht.close()
+      const right = scene.restart({}, simulator.host())
+      await right.dht.start()
+      expect(keys.flatMap((key) => medium.records.list(key, IMMUTABLE))).toHaveLength(5)
+    })
+  })
+
   test('are gone where the clock went forward by a day and they had less, and no others', async () => {
     await inNetwork(SEED, 30, async (scene) => {
       const { before, medium, simulator } = scene

@@ -107,6 +107,8 @@ describe('a value of several records', () => {
         expect(told.every(({ bytesTotal }) => bytesTotal === 30_000)).toBe(true)
         expect(told.every(({ bytes }, i) => bytes >= (told[i - 1]?.bytes ?? 0))).toBe(true)
         expect(told.at(-1)?.bytes).toBe(30_000)
+        // Only the last one says that all is there.
+        expect(told.filter(({ bytes }) => bytes === 30_000)).toHaveLength(1)
       }
       expect(gets[0]?.bytes).toBe(0)
     })
@@ -256,6 +258,43 @@ describe('an abort', () => {
     })
   })
 
+  test.each([0, 1, 20])('of who is told of a get, at the %i-th time, ends it there', async (times) => {
+    await simulate(`abort when told of a get ${times}`, async (simulator) => {
+      const members = await grow(simulator, 20)
+      const { key } = await members[1]!.dht.put(random(simulator, 100_000))
+      const { dht } = await newcomerOf(simulator, members[0]!)
+      const abort = new AbortController()
+      let told = 0
+      const onProgress = (): void => {
+        if (told++ === times) abort.abort(new Error('enough'))
+      }
+      await expect(dht.get(key, { signal: abort.signal, onProgress })).rejects.toThrow('enough')
+      const callsBefore = dht.stats().calls
+      await simulator.delay(10_000)
+      expect(told).toBe(times + 1)
+      expect(dht.stats().calls - callsBefore).toBeLessThan(5)
+    })
+  })
+
+  test.each([0, 1, 20])('of who is told of a put, at the %i-th time, ends it there', async (times) => {
+    await simulate(`abort when told of a put ${times}`, async (simulator) => {
+      const members = await grow(simulator, 40)
+      const { dht } = members[1]!
+      const abort = new AbortController()
+      let told = 0
+      const onProgress = (): void => {
+        if (told++ === times) abort.abort(new Error('enough'))
+      }
+      const put = dht.put(random(simulator, 100_000), { signal: abort.signal, onProgress })
+      await expect(put).rejects.toThrow('enough')
+      const callsBefore = dht.stats().calls
+      await simulator.delay(10_000)
+      expect(told).toBe(times + 1)
+      // Pings of late contacts, and no more.
+      expect(dht.stats().calls - callsBefore).toBeLessThan(10)
+    })
+  })
+
   test('closing the node ends either with ERR_CLOSED', async () => {
     await simulate('close', async (simulator) => {
       const members = await grow(simulator, 20)
@@ -305,6 +344,24 @@ describe('a value of several records that was put', () => {
       expect(dht.stats().publications).toBe(1)
       expect(dht.forget(part.key)).toBe(true)
       expect(dht.stats().publications).toBe(0)
+    })
+  })
+
+  test('keeps what it shares with another alive where that one lasts less', async () => {
+    await simulate('shared with a shorter life', async (simulator) => {
+      const { members, stores } = await growWithStores(simulator, 6)
+      const { dht } = members[1]!
+      const long = random(simulator, 4400)
+      const { key } = await dht.put(long, { lifetimeMs: 24 * HOUR_MS })
+      // The holders forget it, as those do that come in the places of others.
+      for (const store of stores) for (const { key } of [...store.entries()]) remove([store], key)
+      await dht.put(long.subarray(0, 1760), { lifetimeMs: HOUR_MS, republish: true })
+      for (const { key, record } of encodeTree(long).parts.slice(2)) plant(stores, [{ key, record }])
+      plant(stores, [encodeTree(long).root])
+      for (let hours = 0; hours < 6; hours += 0.5) {
+        await simulator.delay(0.5 * HOUR_MS)
+        expect((await members[3]!.dht.get(key))?.value).toEqual(long)
+      }
     })
   })
 

@@ -125,14 +125,54 @@ test('what a holder gives no tokens for is not taken', async () => {
   expect(Object.values(refused)).toEqual([3])
 })
 
-test('a dead holder is given up at its first silence, and all that was left is told', async () => {
+test('a dead holder is given up when it was asked for tokens twice, and all that was left is told', async () => {
   const { simulator, holder, parcelsOf, start, immutable, mutable } = await setUp()
   holder.die()
   const { told } = start([...parcelsOf(immutable, 70), ...parcelsOf(mutable, 3)])
-  await simulator.advance(2_500)
+  await simulator.advance(4_500)
   expect(countOf(told)).toEqual({ ERR_TIMEOUT: 73 })
   expect([told.sent, told.done]).toEqual([0, 1])
-  expect(holder.peer.requests().length).toBeLessThanOrEqual(2)
+  expect(holder.peer.requests().length).toBeLessThanOrEqual(4)
+})
+
+test('a request for tokens that gets lost costs the holder nothing: it is asked once more', async () => {
+  const { simulator, holder, parcelsOf, start, immutable } = await setUp()
+  let lost = 0
+  holder.tokens = ({ keys }) => {
+    const tokens = keys.map(() => ({ token: holder.token, heldSeq: undefined }))
+    // The request and its resend, of every other batch.
+    return holder.tokensAsked.length % 4 < 3 && lost++ >= 0 ? undefined : { tokens }
+  }
+  const { told } = start(parcelsOf(immutable, 70))
+  await simulator.advance(60_000)
+  expect(lost).toBeGreaterThan(1)
+  expect(countOf(told)).toEqual({ taken: 70 })
+})
+
+test('a holder that takes no more requests for now gets the rest after a pause', async () => {
+  const { simulator, holder, parcelsOf, start, immutable } = await setUp()
+  // Twenty a second, of whatever sort.
+  let left = 20
+  const take = <T>(answer: T): T | 'ERR_RATE_LIMITED' => (left-- > 0 ? answer : 'ERR_RATE_LIMITED')
+  const refill = (): void => {
+    left = 20
+    simulator.host().clock.after(1_000, refill)
+  }
+  refill()
+  holder.store = ({ ttlSeconds }) => take({ ttlSeconds })
+  holder.tokens = ({ keys }) => take({ tokens: keys.map(() => ({ token: holder.token, heldSeq: undefined })) })
+  const { told } = start(parcelsOf(immutable, 100))
+  await simulator.advance(30_000)
+  expect(countOf(told)).toEqual({ taken: 100 })
+})
+
+test('a holder that never takes a request again is given up', async () => {
+  const { simulator, holder, parcelsOf, start, immutable } = await setUp()
+  holder.store = () => 'ERR_RATE_LIMITED'
+  const { told } = start(parcelsOf(immutable, 4))
+  await simulator.advance(30_000)
+  expect(countOf(told)).toEqual({ ERR_RATE_LIMITED: 4 })
+  expect(told.done).toBe(1)
 })
 
 test('a holder that gives tokens but never answers a STORE is left after four in a row, and the rest is told', async () => {

@@ -23,6 +23,34 @@ function begin(count: number, max: number) {
   return { running, begun, cancelled, ends, state }
 }
 
+test('what is cancelled begins nothing any more, also when one of those that it cancels ends', () => {
+  const running = new Running()
+  const begun: number[] = []
+  const ends: (() => void)[] = []
+  const start = (item: number, ended: () => void): (() => void) => {
+    begun.push(item)
+    ends.push(ended)
+    return ended
+  }
+  let done = 0
+  running.each([1, 2, 3, 4], 2, start, () => void done++)
+  running.cancelAll()
+  for (const end of ends) end()
+  running.begin((ended) => start(5, ended))
+  running.each([6], 1, start, () => void done++)
+  expect([begun, done]).toEqual([[1, 2], 0])
+})
+
+test('what is cancelled while it begins is cancelled as soon as it has begun', () => {
+  const running = new Running()
+  let cancelled = 0
+  running.begin(() => {
+    running.cancelAll()
+    return () => void cancelled++
+  })
+  expect(cancelled).toBe(1)
+})
+
 describe('each', () => {
   test('begins the items in their order, at most so many at once', () => {
     const { begun, ends, state } = begin(6, 2)
