@@ -11,7 +11,14 @@ import type { Done } from './operations.js'
 import { Operations } from './operations.js'
 import type { DhtConfig } from './options.js'
 import type { Started } from './results.js'
+import type { RecordStore } from './storage/index.js'
 import { Flag, familyFlags } from './wire/index.js'
+
+/** Two nodes that wrote to one store would take each other's records, and be one node. */
+const storesInUse = new WeakSet<RecordStore>()
+
+/** How long a close waits for a store that does not close, in ms. */
+const STORE_CLOSE_MAX_MS = 10_000
 
 type State = 'new' | 'starting' | 'open' | 'closed'
 
@@ -98,6 +105,8 @@ export class LifeCycle {
   async #start(options: CallOptions | undefined): Promise<Started> {
     const { signal } = mustBeCallOptions(options)
     this.mustNotBeClosed()
+    mustBeFree(this.#config.storage)
+    storesInUse.add(this.#config.storage)
     this.#state = 'starting'
     try {
       return await this.#operations.run<Started>(signal, (done) => {
@@ -154,16 +163,17 @@ export class LifeCycle {
     this.announcements.clear()
     this.#operations.giveUpAll(new DhtError('ERR_CLOSED', 'the node was closed'))
     node.rpc.close()
-    const { storage, transport } = this.#config
+    const { transport } = this.#config
     const closed = Promise.resolve()
       .then(() => transport.close())
       .finally(() => isKept)
-      .finally(() => storage.close())
+      .finally(() => closeStore(this.#config))
     await closed.finally(() => this.events.emit('closed', undefined))
   }
 
   #onAdded(contact: Contact): void {
     this.events.emit('contactAdded', copyOfContact(contact))
+    this.parts.keptState?.contactAdded()
     // Somebody has found us while nobody answers whom we know: that is a way in.
     if (!this.#isJoined && this.#state === 'open') this.parts.join.attempt()
   }
@@ -173,4 +183,35 @@ export class LifeCycle {
     this.#isJoined = false
     this.parts.join.keepTrying()
   }
+}
+
+/** @throws DhtError `ERR_STORE_FAILED` where another node has the store, or has closed it */
+function mustBeFree(storage: RecordStore): void {
+  if (storesInUse.has(storage))
+    throw new DhtError('ERR_STORE_FAILED', 'another node has this store: a store is for one')
+  const cause = whyClosed(storage)
+  const message = 'the store is closed, as a node closes the one it had: open another'
+  if (cause) throw new DhtError('ERR_STORE_FAILED', message, { cause })
+}
+
+/** What a store that is closed says to a question that it else answers at once. */
+function whyClosed(storage: RecordStore): DhtError | undefined {
+  try {
+    Promise.resolve(storage.list(new Uint8Array(1), 0)).catch(() => {})
+    return undefined
+  } catch (error) {
+    return error instanceof DhtError && error.code === 'ERR_CLOSED' ? error : undefined
+  }
+}
+
+/** @throws DhtError `ERR_STORE_FAILED` where it takes too long, and what the store fails with */
+async function closeStore({ clock, storage }: Pick<DhtConfig, 'clock' | 'storage'>): Promise<void> {
+  storesInUse.delete(storage)
+  const closing = storage.close()
+  if (closing === undefined) return
+  await new Promise<void>((resolve, reject) => {
+    const tooLong = new DhtError('ERR_STORE_FAILED', `the store has not closed after ${STORE_CLOSE_MAX_MS / 1000} s`)
+    const cancel = clock.after(STORE_CLOSE_MAX_MS, () => reject(tooLong))
+    closing.finally(cancel).then(resolve, reject)
+  })
 }

@@ -293,6 +293,11 @@ function mustHave<T>(name: string, given: T, methods: readonly (keyof T & string
 }
 
 function mustBeStore(storage: RecordStore): RecordStore {
+  const given: unknown = storage
+  if (given instanceof Promise) throw new TypeError('storage is a promise: await openLevelStore(...) first')
+  if (typeof (given as { batch?: unknown } | null)?.batch === 'function') {
+    throw new TypeError('storage is a database: give what openLevelStore of xorbit/level makes of it')
+  }
   mustHave('storage', storage, ['list', 'put', 'delete', 'entries', 'removeExpired', 'stats', 'close'])
   const { nodeState } = storage
   if (nodeState !== undefined && (typeof nodeState?.save !== 'function' || !nodeState.loaded)) {

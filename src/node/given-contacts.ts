@@ -27,10 +27,12 @@ export function mustBeContacts(given: unknown, transport: Transport): Contact[] 
 function mustBeContact(contact: unknown, transport: Transport): Contact {
   if (typeof contact !== 'object' || contact === null) throw new TypeError('contacts must be { id, address } each')
   const { id, address } = contact as Partial<Contact>
-  if (!(id instanceof Uint8Array)) throw new TypeError('the id of each of contacts must be a Uint8Array')
+  if (!(id instanceof Uint8Array))
+    throw new TypeError('the id of each of contacts must be a Uint8Array; fromHex reads what toHex wrote')
   if (id.length !== ID_BYTES) throw new RangeError(`the id of each of contacts must have ${ID_BYTES} bytes`)
   if (typeof address !== 'string') throw new TypeError('the address of each of contacts must be a string')
-  if (!isReadable(address, transport)) throw new TypeError(`contacts: '${address}' is no address of the transport`)
+  if (!isReadable(address, transport))
+    throw new TypeError(`contacts: '${address}' is no address of the transport; over UDP it is one as 203.0.113.7:7400`)
   return { id: new Uint8Array(id), address }
 }
 

@@ -8,10 +8,13 @@ import type { NodeContext } from './node-context.js'
 
 const log = debug('xorbit:state')
 
-/** Contacts are kept this long after joining, when the first pings have been answered, in ms. */
+/** New contacts are kept this long after the first of them came, where they are many for the node, in ms. */
 const SOON_MS = 5_000
 
-/** And so often from then on, if there are others by then, in ms. */
+/** They are many when there are so many times as many as were kept. */
+const MANY = 1.5
+
+/** Else so often, if there are others by then, in ms. */
 const INTERVAL_MS = 5 * 60_000
 
 /** A close waits no longer than this for a store that does not answer, in ms. */
@@ -35,6 +38,7 @@ export class KeptState {
   #isSaving = false
   #whenSaved: (() => void) | undefined
   #isRunning = false
+  #nextAtMs = 0
   #cancelNext = (): void => {}
 
   constructor(node: NodeContext, states: NodeStateStore, secretKey: Uint8Array, known: KnownContacts) {
@@ -55,9 +59,19 @@ export class KeptState {
     this.#schedule(SOON_MS)
   }
 
-  /** The node has joined. */
+  /** The node has joined: who answered by now are ways back, should it end at once. */
   joined(): void {
+    if (!this.#isRunning) return
+    if (!this.#isSaving) this.#save(this.#changes())
     this.#schedule(SOON_MS)
+  }
+
+  /** A contact entered the table. A young network, or the first node of one, grows soon after the start. */
+  contactAdded(): void {
+    const { clock, config, table } = this.#node
+    const kept = this.#contacts?.length ?? 0
+    const isMuch = table.size < config.k || table.size >= MANY * kept
+    if (this.#isRunning && isMuch && this.#nextAtMs > clock.now() + SOON_MS) this.#schedule(SOON_MS)
   }
 
   /** Keeps what has changed, and calls back when that has ended, or takes too long. */
@@ -87,6 +101,7 @@ export class KeptState {
   #schedule(delayMs: number): void {
     this.#cancelNext()
     if (!this.#isRunning) return
+    this.#nextAtMs = this.#node.clock.now() + delayMs
     this.#cancelNext = this.#node.clock.after(delayMs, () => {
       if (!this.#isSaving) this.#save(this.#changes())
       this.#schedule(INTERVAL_MS)
