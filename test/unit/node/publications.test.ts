@@ -166,19 +166,19 @@ describe('what was published', () => {
 
 describe('a value of several records', () => {
   const part = (i: number) => encodeImmutable(Uint8Array.of(i >> 8, i))
-  const valueOf = (i: number) => ({ value: part(10_000 + i).key, ageMs: 0 })
+  const partOf = (i: number) => ({ value: part(10_000 + i).key, ageMs: 0 })
 
   test('leaves as a whole, but for what another one has', async () => {
     const { publications, immutable } = await setUp({ config: { publicationsMax: 6 } })
     const isThere = (i: number): boolean => publications.get(part(i).key, immutable) !== undefined
-    for (const i of [1, 2, 3]) publications.add(part(i).key, immutable, part(i).record, LIFETIME_MS, valueOf(1))
-    for (const i of [3, 4]) publications.add(part(i).key, immutable, part(i).record, LIFETIME_MS, valueOf(2))
+    for (const i of [1, 2, 3]) publications.add(part(i).key, immutable, part(i).record, LIFETIME_MS, partOf(1))
+    for (const i of [3, 4]) publications.add(part(i).key, immutable, part(i).record, LIFETIME_MS, partOf(2))
     for (const i of [5, 6]) publications.add(part(i).key, immutable, part(i).record, LIFETIME_MS)
     expect(publications.size).toBe(6)
     publications.add(part(7).key, immutable, part(7).record, LIFETIME_MS)
     expect([1, 2, 3, 4, 5, 6, 7].map(isThere)).toEqual([false, false, true, true, true, true, true])
-    expect(publications.forget(valueOf(1).value)).toBe(false)
-    expect(publications.forget(valueOf(2).value)).toBe(true)
+    expect(publications.forget(partOf(1).value)).toBe(false)
+    expect(publications.forget(partOf(2).value)).toBe(true)
     expect([3, 4, 5].map(isThere)).toEqual([false, false, true])
     publications.stop()
   })
@@ -186,12 +186,12 @@ describe('a value of several records', () => {
   test('leaves nothing behind, however many shared a record', async () => {
     const { publications, immutable } = await setUp({ config: { publicationsMax: 100 } })
     for (let i = 1; i <= 1_000; i++) {
-      for (const j of [0, i]) publications.add(part(j).key, immutable, part(j).record, LIFETIME_MS, valueOf(i))
+      for (const j of [0, i]) publications.add(part(j).key, immutable, part(j).record, LIFETIME_MS, partOf(i))
     }
     expect(publications.size).toBeLessThanOrEqual(100)
-    expect(publications.forget(valueOf(1).value)).toBe(false)
+    expect(publications.forget(partOf(1).value)).toBe(false)
     let kept = 0
-    for (let i = 1; i <= 1_000; i++) if (publications.forget(valueOf(i).value)) kept++
+    for (let i = 1; i <= 1_000; i++) if (publications.forget(partOf(i).value)) kept++
     expect(kept).toBeLessThanOrEqual(100)
     expect(publications.size).toBe(0)
     publications.stop()
@@ -201,13 +201,13 @@ describe('a value of several records', () => {
     const { publications, immutable } = await setUp()
     const { key, record } = part(1)
     publications.add(key, immutable, record, LIFETIME_MS)
-    publications.add(key, immutable, record, LIFETIME_MS, valueOf(1))
+    publications.add(key, immutable, record, LIFETIME_MS, partOf(1))
     publications.delete(key, immutable, record)
     expect(publications.size).toBe(1)
     publications.add(key, immutable, record, LIFETIME_MS)
-    publications.delete(key, immutable, record, valueOf(1).value)
+    publications.delete(key, immutable, record, partOf(1).value)
     expect(publications.size).toBe(1)
-    expect(publications.forget(valueOf(1).value)).toBe(false)
+    expect(publications.forget(partOf(1).value)).toBe(false)
     expect(publications.forget(key)).toBe(true)
     expect(publications.size).toBe(0)
     publications.stop()
@@ -216,8 +216,8 @@ describe('a value of several records', () => {
   test('is stored again soon after what was shared with it for less', async () => {
     const { simulator, publications, stores, immutable } = await setUp()
     const { key, record } = part(1)
-    publications.add(key, immutable, record, LIFETIME_MS, valueOf(1))
-    publications.add(key, immutable, record, HOUR_MS, valueOf(2))
+    publications.add(key, immutable, record, LIFETIME_MS, partOf(1))
+    publications.add(key, immutable, record, HOUR_MS, partOf(2))
     await simulator.advance(HOUR_MS / 2)
     expect(stores()).toEqual([1, 1, 1])
     publications.stop()
