@@ -191,15 +191,16 @@ export class Ledger<Held> {
     }
   }
 
-  /** Removes what is expired by then. */
-  removeExpired(nowMs: number): Entry<Held>[] {
+  /** Removes what is expired by then, soonest expiry first, and no more than `max` of it. */
+  removeExpired(nowMs: number, max: number = Number.POSITIVE_INFINITY): Entry<Held>[] {
     const removed: Entry<Held>[] = []
-    for (;;) {
+    while (removed.length < max) {
       const entry = this.#byExpiry.first()
-      if (entry === undefined || !(entry.expiresAtMs <= nowMs)) return removed
+      if (entry === undefined || !(entry.expiresAtMs <= nowMs)) break
       this.remove(entry)
       removed.push(entry)
     }
+    return removed
   }
 
   /** Removes everything. */
@@ -277,6 +278,16 @@ export function isHeld({ expiryPosition }: Pick<Entry<unknown>, 'expiryPosition'
 export function snapshotOf<Held>(entry: Entry<Held>): Snapshot<Held> {
   const { held, expiresAtMs, bytes, source, order } = entry
   return { entry, held, expiresAtMs, bytes, source, order }
+}
+
+/** What makes the ledger what it was before a put; to be called at most once. */
+export function undoOf<Held>(ledger: Ledger<Held>, { entry, before, evicted }: Placed<Held>): () => void {
+  const gone = evicted.map(snapshotOf)
+  return () => {
+    if (isHeld(entry)) ledger.remove(entry)
+    for (const snapshot of gone) ledger.restore(snapshot)
+    if (before) ledger.restore(before)
+  }
 }
 
 /** Where the records of one key and kind are. */

@@ -69,6 +69,13 @@ export interface LevelDatabase {
   iterator(range: LevelRange): LevelIterator
 }
 
+/** Where the system refuses to read or write, nothing is wrong with the files. */
+const REFUSED =
+  /permission denied|not permitted|read-only file system|too many open files|EACCES|EPERM|EROFS|E[MN]FILE/i
+
+/** Databases that have a store. Two would not know of each other's records. */
+const IN_USE = new WeakSet<LevelDatabase>()
+
 const DAMAGED: readonly string[] = ['LEVEL_CORRUPTION', 'LEVEL_IO_ERROR']
 
 const METHODS = ['open', 'close', 'getMany', 'batch', 'iterator'] as const
@@ -81,6 +88,17 @@ export function mustBeDatabase(database: LevelDatabase): void {
       throw new TypeError('openLevelStore takes a database of abstract-level, such as new ClassicLevel(folder)')
     }
   }
+}
+
+/** Takes a database for one store. @throws DhtError when another one has it */
+export function claimDatabase(database: LevelDatabase): void {
+  if (IN_USE.has(database)) throw new DhtError('ERR_STORE_FAILED', 'another store uses this database')
+  IN_USE.add(database)
+}
+
+/** Lets another store have it. */
+export function releaseDatabase(database: LevelDatabase): void {
+  IN_USE.delete(database)
 }
 
 /** Opens a database that may be open already. @throws DhtError when it can't be opened */
@@ -124,7 +142,7 @@ export function failureOf(what: string, error: unknown): DhtError {
   }
   const advice = codes.includes('LEVEL_LOCKED')
     ? '. Another process, or another object in this one, has it open'
-    : codes.some((code) => DAMAGED.includes(String(code)))
+    : isDamage(error)
       ? '. If it is damaged, ClassicLevel.repair(folder) restores what is intact'
       : ''
   return new DhtError('ERR_STORE_FAILED', `${what}: ${reason}${advice}`, { cause: error })
@@ -133,6 +151,11 @@ export function failureOf(what: string, error: unknown): DhtError {
 /** Whether what a database could not read may be damaged: of a file that was cut off, LevelDB says an IO error. */
 export function mayBeDamage(error: unknown): boolean {
   return causesOf(error).some(({ code }) => DAMAGED.includes(String(code)))
+}
+
+/** As {@link mayBeDamage}, without what the system refuses: that is right again when the system allows it. */
+export function isDamage(error: unknown): boolean {
+  return mayBeDamage(error) && !causesOf(error).some(({ message }) => REFUSED.test(message))
 }
 
 /** Whether a database says that what it read is damaged. */

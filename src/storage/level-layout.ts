@@ -4,7 +4,7 @@ import type { StoredRecord } from './record-store.js'
 // What is on the disk. The key of an entry begins with the version of this layout and a letter:
 //
 //   1 'r' | length of key | key | kind | slot   a record
-//   1 'h'                                       how many records there are, and the sum of their checksums
+//   1 'h'                                       how many records there are, the sum of their checksums, and flags
 //   1 'i'                                       the node's id and secret key
 //   1 'c'                                       its contacts
 //
@@ -26,6 +26,12 @@ export const CHECKSUM_BYTES = 8
 const RECORD_FIXED_BYTES = CHECKSUM_BYTES + 3 * 8 + 1 + 2 * 4
 
 const HAS_META = 1
+
+const HAS_IDENTITY = 1
+const IS_CLOSED = 2
+
+/** Bytes of the header's value: checksum, two numbers, the sum, flags. */
+const HEADER_BYTES = CHECKSUM_BYTES + 3 * 8 + 1
 
 /** The keys of the entries that there is one of. */
 export const HEADER_KEY: Uint8Array = Uint8Array.of(LAYOUT_VERSION, HEADER)
@@ -58,13 +64,17 @@ export interface NamedRecord {
   readonly order: number
 }
 
-/** How many records there should be. */
+/** What should be there. */
 export interface Header {
   readonly records: number
   /** The number of the batch. */
   readonly batch: number
   /** Of all records' checksums, the exclusive or: tells an older version from the last one. */
   readonly sum: Checksum
+  /** Whether the node's id or secret key is kept. */
+  readonly hasIdentity: boolean
+  /** Whether it was written by closing the store, after everything else. */
+  readonly isClosed: boolean
 }
 
 /** A checksum as two whole numbers of 32 bits. */
@@ -138,24 +148,28 @@ export function decodeRecord(levelKey: Uint8Array, value: Uint8Array): NamedReco
 }
 
 /** The value of the header. */
-export function encodeHeader({ records, batch, sum }: Header): Uint8Array {
-  const value = new Uint8Array(CHECKSUM_BYTES + 8 + 8 + 8)
+export function encodeHeader({ records, batch, sum, hasIdentity, isClosed }: Header): Uint8Array {
+  const value = new Uint8Array(HEADER_BYTES)
   const view = new DataView(value.buffer)
   view.setFloat64(8, records)
   view.setFloat64(16, batch)
   view.setInt32(24, sum.high)
   view.setInt32(28, sum.low)
+  view.setUint8(32, (hasIdentity ? HAS_IDENTITY : 0) | (isClosed ? IS_CLOSED : 0))
   return seal(HEADER_KEY, value)
 }
 
 /** Reads the header; undefined when it is not as it was written. */
 export function decodeHeader(value: Uint8Array): Header | undefined {
-  if (value.length !== CHECKSUM_BYTES + 24 || !isIntact(HEADER_KEY, value)) return undefined
+  if (value.length !== HEADER_BYTES || !isIntact(HEADER_KEY, value)) return undefined
   const view = viewOf(value)
+  const flags = view.getUint8(32)
   return {
     records: view.getFloat64(8),
     batch: view.getFloat64(16),
     sum: { high: view.getInt32(24), low: view.getInt32(28) },
+    hasIdentity: (flags & HAS_IDENTITY) !== 0,
+    isClosed: (flags & IS_CLOSED) !== 0,
   }
 }
 

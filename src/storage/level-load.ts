@@ -2,7 +2,7 @@ import { mapKey } from '../keyspace/index.js'
 import type { Candidate, Ledger } from './ledger.js'
 import { fieldBytesOf, placeOf } from './ledger.js'
 import type { LevelDatabase } from './level-database.js'
-import { mayBeDamage } from './level-database.js'
+import { isDamage } from './level-database.js'
 import type { Checksum, Header, NamedRecord } from './level-layout.js'
 import { checksumOf, decodeHeader, decodeRecord, recordKey, sortOf } from './level-layout.js'
 import { decodeContacts, decodeIdentity } from './level-node-state.js'
@@ -37,9 +37,16 @@ export interface LevelReport {
   readonly unknown: number
   /** Parts of the database that could not be read. */
   readonly unreadable: number
+  /** Whether the node's id and secret key should be there and are not. */
+  readonly isIdentityLost: boolean
   /**
-   * Whether every record is there, in its last version. Else the end of the log may be lost: then records may be
-   * missing, or be older than the last version that was acknowledged.
+   * Whether the store was closed when it was used last, or is new. Else its process has ended before it: nothing that
+   * was acknowledged is lost by that. But if the end of LevelDB's log was damaged since, that can't be told from it.
+   */
+  readonly wasClosed: boolean
+  /**
+   * Whether every record is there, in its last version, and the node's id and secret key. Else part of the log may be
+   * lost: then records may be missing, or be older than the last version that was acknowledged.
    */
   readonly isComplete: boolean
 }
@@ -59,6 +66,7 @@ export interface Loaded {
 export async function load(database: LevelDatabase, ledger: Ledger<OnDisk>): Promise<Loaded> {
   const useless: Uint8Array[] = []
   let [corrupt, unknown, high, low] = [0, 0, 0, 0]
+  let isIdentityCorrupt = false
   let header: Header | undefined
   let state: Partial<NodeState> = {}
   const visit = (key: Uint8Array, value: Uint8Array): boolean => {
@@ -84,17 +92,22 @@ export async function load(database: LevelDatabase, ledger: Ledger<OnDisk>): Pro
       return false
     }
     corrupt++
+    isIdentityCorrupt ||= sort === 'identity'
     useless.push(new Uint8Array(key))
     return false
   }
-  const unreadable = await scan(database, visit, mayBeDamage)
+  const unreadable = await scan(database, visit, isDamage)
   for (const { held } of ledger.all()) {
     high ^= held.high
     low ^= held.low
   }
   const found = ledger.size
+  const hasIdentity = state.id !== undefined || state.secretKey !== undefined
+  const isIdentityLost = !hasIdentity && (header?.hasIdentity ?? isIdentityCorrupt)
+  const wasClosed = header?.isClosed ?? (found + corrupt + unreadable === 0 && !hasIdentity)
   const isComplete =
     corrupt + unreadable === 0 &&
+    !isIdentityLost &&
     (header ? header.records === found && header.sum.high === high && header.sum.low === low : found === 0)
   const missing = header ? Math.max(0, header.records - found - corrupt) : 0
   const evicted = ledger.trim()
@@ -103,7 +116,8 @@ export async function load(database: LevelDatabase, ledger: Ledger<OnDisk>): Pro
     high ^= held.high
     low ^= held.low
   }
-  const report = { records: ledger.size, corrupt, missing, evicted: evicted.length, unknown, unreadable, isComplete }
+  const counts = { records: ledger.size, corrupt, missing, evicted: evicted.length, unknown, unreadable }
+  const report = { ...counts, isIdentityLost, wasClosed, isComplete }
   return { report, useless, state, batch: header?.batch ?? 0, sum: { high, low } }
 }
 

@@ -27,6 +27,11 @@ export class LevelNodeState implements NodeStateStore {
     this.#identity = { ...(id && { id }), ...(secretKey && { secretKey }) }
   }
 
+  /** Whether an id or a secret key is kept, or will be with the group that is gathered now. */
+  get hasIdentity(): boolean {
+    return this.#identity.id !== undefined || this.#identity.secretKey !== undefined
+  }
+
   save({ id, secretKey, contacts }: Partial<NodeState>): Promise<void> {
     const group = this.#group()
     if (id || secretKey) {

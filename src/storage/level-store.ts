@@ -1,23 +1,21 @@
 import { DhtError } from '../errors.js'
 import { mapKey } from '../keyspace/index.js'
-import type { Entry, Placed, Snapshot } from './ledger.js'
-import { isHeld, Ledger, mustBeRecord, placeOf, snapshotOf } from './ledger.js'
-import type { LevelDatabase, ReadValue } from './level-database.js'
-import { AS_BYTES, failureOf, openDatabase, readMany } from './level-database.js'
+import type { Entry, Placed } from './ledger.js'
+import { isHeld, Ledger, mustBeRecord, placeOf, snapshotOf, undoOf } from './ledger.js'
+import type { LevelDatabase, LevelOperation, LevelPut, ReadValue } from './level-database.js'
+import { AS_BYTES, failureOf, openDatabase, readMany, releaseDatabase } from './level-database.js'
 import { checksumOf, decodeRecord, encodeHeader, encodeRecord, HEADER_KEY, recordKey } from './level-layout.js'
-import type { LevelReport, Loaded, OnDisk } from './level-load.js'
+import type { LevelReport, OnDisk } from './level-load.js'
 import { load, weightOf } from './level-load.js'
 import { LevelNodeState } from './level-node-state.js'
+import { CHUNK_RECORDS, takeIntoMemory } from './level-rescue.js'
 import type { WriteGroup } from './level-writer.js'
 import { LevelWriter } from './level-writer.js'
 import type { NodeStateStore } from './node-state.js'
 import type { MaybePromise, PutOutcome, RecordStore, RecordStoreLimits, StoredRecord } from './record-store.js'
 
-/** How many records are read at a time where all are. */
-const CHUNK_RECORDS = 64
-
-/** Up to so many bytes of records are held in memory while the database is closed. */
-const RESCUED_BYTES_MAX = 256 * 2 ** 20
+/** How many expired records are removed at a time: some ten milliseconds of work, then the disk is waited for. */
+const EXPIRED_RECORDS = 1_000
 
 /** What {@link LevelStore.open} is given, complete. */
 export interface LevelStoreConfig {
@@ -48,11 +46,15 @@ export class LevelStore implements RecordStore {
   #high = 0
   #low = 0
   #batch = 0
-  #nodeState!: NodeStateStore
+  /** Whether the database says that the store is closed; the next batch says otherwise. */
+  #isMarkedClosed = false
+  #nodeState: LevelNodeState | undefined
   #failure: DhtError | undefined
   /** Settles when the database is open again, or is not; never rejects. */
   #reopening: Promise<void> | undefined
   #generation = 0
+  /** Settles when what is expired is removed; never rejects. */
+  #expiring: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
   private constructor(database: LevelDatabase, config: LevelStoreConfig) {
@@ -72,11 +74,7 @@ export class LevelStore implements RecordStore {
   static async open(database: LevelDatabase, config: LevelStoreConfig): Promise<LevelStore> {
     const store = new LevelStore(database, config)
     await openDatabase(database)
-    const { state } = await store.#load()
-    store.#nodeState = new LevelNodeState(state, () => {
-      store.#mustBeWritable()
-      return store.#writer.group()
-    })
+    await store.#load()
     return store
   }
 
@@ -95,8 +93,10 @@ export class LevelStore implements RecordStore {
     return this.#failure
   }
 
+  /** @throws DhtError when the store is closed: so no node is made with it */
   get nodeState(): NodeStateStore {
-    return this.#nodeState
+    this.#mustBeOpen()
+    return this.#nodeState as LevelNodeState
   }
 
   list(key: Uint8Array, kind: number): MaybePromise<readonly StoredRecord[]> {
@@ -131,7 +131,11 @@ export class LevelStore implements RecordStore {
     group.onWritten(() => {
       held.value = undefined
     })
-    group.onFailure(undoOf(this.#ledger, placed, () => this.#count(placed)))
+    const undo = undoOf(this.#ledger, placed)
+    group.onFailure(() => {
+      this.#count(placed)
+      undo()
+    })
     return group.done.then(() => 'stored')
   }
 
@@ -147,8 +151,23 @@ export class LevelStore implements RecordStore {
     this.#mustBeOpen()
     // A node calls this every minute: often enough to find out that there is room again, and not too often.
     if (this.#failure) return this.reopen().then(() => this.removeExpired(nowMs))
-    const expired = this.#ledger.removeExpired(nowMs)
-    return expired.length === 0 ? 0 : this.#removed(expired).then(() => expired.length)
+    const expired = this.#ledger.removeExpired(nowMs, EXPIRED_RECORDS)
+    if (expired.length === 0) return 0
+    const removing = this.#removeExpired(nowMs, expired)
+    this.#expiring = Promise.allSettled([this.#expiring, removing]).then(() => {})
+    return removing
+  }
+
+  /** With what is expired besides. Each batch is waited for, so that the process gets to other things meanwhile. */
+  async #removeExpired(nowMs: number, first: readonly Entry<OnDisk>[]): Promise<number> {
+    let count = 0
+    for (let expired = first; expired.length > 0; expired = this.#ledger.removeExpired(nowMs, EXPIRED_RECORDS)) {
+      await this.#removed(expired)
+      count += expired.length
+      if (this.#reopening) await this.#reopening
+      if (this.#failure) throw this.#failure
+    }
+    return count
   }
 
   async *entries(): AsyncGenerator<StoredRecord, void, undefined> {
@@ -195,7 +214,7 @@ export class LevelStore implements RecordStore {
     this.#reopening ??= (async () => {
       try {
         await this.#writer.idle()
-        if (this.#database.status === 'open') await this.#rescue()
+        if (this.#database.status === 'open') await takeIntoMemory(this.#database, this.#ledger)
         await Promise.allSettled(this.#reads)
         await this.#database.close()
         await openDatabase(this.#database)
@@ -215,30 +234,36 @@ export class LevelStore implements RecordStore {
   }
 
   async #close(): Promise<void> {
+    await this.#expiring
     await this.#writer.idle()
     await this.#reopening
     await Promise.allSettled(this.#reads)
     try {
+      // Where that fails it is as if the process had been killed, which loses nothing.
+      if (!this.#isMarkedClosed && !this.#failure) await this.#batchOf([this.#header(true)]).catch(() => {})
       await this.#database.close()
     } catch (error) {
       throw failureOf('the database can not be closed', error)
+    } finally {
+      releaseDatabase(this.#database)
     }
   }
 
-  async #load(): Promise<Loaded> {
+  async #load(): Promise<void> {
     const ledger = new Ledger<OnDisk>(this.#config.limits)
-    let loaded: Loaded
-    try {
-      loaded = await load(this.#database, ledger)
-    } catch (error) {
+    const { report, useless, state, batch, sum } = await load(this.#database, ledger).catch((error: unknown) => {
       throw failureOf('the database can not be read', error)
-    }
-    const { report, useless, batch, sum } = loaded
+    })
+    this.#nodeState ??= new LevelNodeState(state, () => {
+      this.#mustBeWritable()
+      return this.#writer.group()
+    })
     this.#generation++
     this.#ledger = ledger
     this.#report = report
     this.#dropped = 0
     this.#batch = batch
+    this.#isMarkedClosed = report.wasClosed
     ;[this.#high, this.#low] = [sum.high, sum.low]
     this.#failure = undefined
     if (useless.length > 0 || !report.isComplete) {
@@ -247,16 +272,24 @@ export class LevelStore implements RecordStore {
       // Where that fails, what is intact can be read all the same.
       await group.done.catch(() => {})
     }
-    return loaded
   }
 
   /** What is on the disk, as it is counted, goes along with every change of it. */
   async #write(group: WriteGroup): Promise<void> {
+    this.#isMarkedClosed = false
+    await this.#batchOf([...group.operations, this.#header(false)])
+  }
+
+  #header(isClosed: boolean): LevelPut {
     this.#batch++
-    const header = { records: this.#ledger.size, batch: this.#batch, sum: { high: this.#high, low: this.#low } }
-    const operations = group.operations
-    operations.push({ type: 'put', key: HEADER_KEY, value: encodeHeader(header) })
-    await this.#database.batch(operations, { ...AS_BYTES, sync: this.#config.sync })
+    const sum = { high: this.#high, low: this.#low }
+    const hasIdentity = this.#nodeState?.hasIdentity ?? false
+    const value = encodeHeader({ records: this.#ledger.size, batch: this.#batch, sum, hasIdentity, isClosed })
+    return { type: 'put', key: HEADER_KEY, value }
+  }
+
+  #batchOf(operations: LevelOperation[]): Promise<void> {
+    return this.#database.batch(operations, { ...AS_BYTES, sync: this.#config.sync })
   }
 
   #deleteIn(group: WriteGroup, key: Uint8Array): void {
@@ -354,23 +387,6 @@ export class LevelStore implements RecordStore {
     }
   }
 
-  /** Takes into memory what is held: where the disk is full, a database that was closed can't be opened. */
-  async #rescue(): Promise<void> {
-    if (this.#ledger.stats().bytes > RESCUED_BYTES_MAX) return
-    const all = this.#ledger.all().filter(({ held }) => held.value === undefined)
-    for (let at = 0; at < all.length; at += CHUNK_RECORDS) {
-      const chunk = all.slice(at, at + CHUNK_RECORDS)
-      const values = await readMany(
-        this.#database,
-        chunk.map(({ place, slot }) => recordKey(place, slot)),
-      )
-      for (const [i, { held }] of chunk.entries()) {
-        const value = values[i]
-        held.value = value ? new Uint8Array(value) : undefined
-      }
-    }
-  }
-
   #mustBeOpen(): void {
     if (this.#closing) throw new DhtError('ERR_CLOSED', 'the store is closed')
   }
@@ -379,16 +395,5 @@ export class LevelStore implements RecordStore {
     this.#mustBeOpen()
     if (this.#failure) throw new DhtError(this.#failure.code, this.#failure.message, { cause: this.#failure.cause })
     if (this.#reopening) throw new DhtError('ERR_STORE_FAILED', 'the database is being opened again')
-  }
-}
-
-/** Makes the ledger what it was before a put. */
-function undoOf(ledger: Ledger<OnDisk>, { entry, before, evicted }: Placed<OnDisk>, uncount: () => void): () => void {
-  const gone: Snapshot<OnDisk>[] = evicted.map(snapshotOf)
-  return () => {
-    uncount()
-    if (isHeld(entry)) ledger.remove(entry)
-    for (const snapshot of gone) ledger.restore(snapshot)
-    if (before) ledger.restore(before)
   }
 }

@@ -1,5 +1,6 @@
 import type { LevelDatabase } from './level-database.js'
-import { mustBeDatabase } from './level-database.js'
+import { claimDatabase, mustBeDatabase, releaseDatabase } from './level-database.js'
+import type { LevelStoreConfig } from './level-store.js'
 import { LevelStore } from './level-store.js'
 import { STORE_LIMITS } from './limits.js'
 import type { RecordStoreLimits } from './record-store.js'
@@ -30,11 +31,12 @@ export interface LevelStoreOptions extends Partial<RecordStoreLimits> {
 /**
  * Opens a store on a disk, or in whatever the database keeps its entries.
  *
- * What is damaged is dropped and told by `report`; opening fails only where the database can't be opened at all.
+ * What is damaged is dropped and told by `report`; opening fails only where the database can't be opened at all. Then
+ * the database is closed, unless it was open before.
  *
  * @param database - any database of abstract-level from version 2 on, open or not, with nothing else in it. The store
- * closes it
- * @throws DhtError when the database can't be opened
+ * closes it. Its own encodings don't matter, but its `storeEncoding` must be one for bytes, as it is by default
+ * @throws DhtError when the database can't be opened, or another store uses it
  *
  * @example
  * ```ts
@@ -44,6 +46,20 @@ export interface LevelStoreOptions extends Partial<RecordStoreLimits> {
  */
 export async function openLevelStore(database: LevelDatabase, options: LevelStoreOptions = {}): Promise<LevelStore> {
   mustBeDatabase(database)
+  claimDatabase(database)
+  const wasOpen = database.status === 'open'
+  try {
+    return await LevelStore.open(database, configOf(options))
+  } catch (error) {
+    // A database of abstract-level opens itself when it is made.
+    if (!wasOpen) await database.close().catch(() => {})
+    releaseDatabase(database)
+    throw error
+  }
+}
+
+/** @throws TypeError when there is no such option */
+function configOf(options: LevelStoreOptions): LevelStoreConfig {
   const { bytesMax, recordsMax, recordsPerSourceMax, sync = true, ...others } = options
   for (const name of Object.keys(others)) throw new TypeError(`there is no option ${name}`)
   if (typeof sync !== 'boolean') throw new TypeError('sync must be true or false')
@@ -53,5 +69,5 @@ export async function openLevelStore(database: LevelDatabase, options: LevelStor
     // Whoever sets the one without the other means what `RecordStoreLimits` says.
     recordsPerSourceMax: recordsPerSourceMax ?? recordsMax ?? STORE_LIMITS.recordsPerSourceMax,
   }
-  return LevelStore.open(database, { limits, sync })
+  return { limits, sync }
 }

@@ -91,6 +91,9 @@ export interface RecordStore {
   /**
    * Removes every record with `expiresAtMs <= nowMs`, at a cost that follows their number, not that of all records.
    *
+   * Where they are many, a store may remove them in steps, so that it does not keep the process busy for long: until
+   * all are gone, reads may still give some.
+   *
    * @returns how many it removed
    */
   removeExpired(nowMs: number): MaybePromise<number>

@@ -42,3 +42,10 @@ test('a node whose disk is full refuses to store with a code, and goes on servin
   const third = await node()
   expect((await third.get(key))?.value).toEqual(kept)
 })
+
+test('a node is not made with a store that is closed', async () => {
+  const store = await openLevelStore(new FaultyLevel())
+  await store.close()
+  const make = () => createDht({ transport: udp({ host: '127.0.0.1' }), storage: store })
+  expect(make).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }))
+})

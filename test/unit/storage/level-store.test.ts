@@ -1,41 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import type { LevelStoreOptions } from '../../../src/storage/level.js'
 import { openLevelStore } from '../../../src/storage/level.js'
-import type { StoredRecord } from '../../../src/storage/record-store.js'
-import { FaultyLevel, levelError } from './faulty-level.js'
+import { again, FaultyLevel, held, levelError, opened, record } from './faulty-level.js'
 
-function record(number: number, part: Partial<StoredRecord> = {}): StoredRecord {
-  const key = new Uint8Array(32)
-  new DataView(key.buffer).setUint32(0, number)
-  return {
-    key,
-    kind: 1,
-    slot: Uint8Array.of(5),
-    record: new Uint8Array(10).fill(number),
-    storedAtMs: 0,
-    expiresAtMs: 1_000,
-    source: Uint8Array.of(1),
-    ...part,
-  }
-}
 const { kind, slot } = record(0)
 const keyOf = (number: number) => record(number).key
-
-async function opened(options: LevelStoreOptions = {}) {
-  const level = new FaultyLevel()
-  return { level, store: await openLevelStore(level, options) }
-}
-
-async function again(level: FaultyLevel, options: LevelStoreOptions = {}) {
-  await level.close()
-  return openLevelStore(level, options)
-}
-
-async function held(store: { entries(): AsyncIterable<StoredRecord> }): Promise<number[]> {
-  const numbers: number[] = []
-  for await (const { key } of store.entries()) numbers.push(new DataView(key.buffer, key.byteOffset).getUint32(0))
-  return numbers.sort((a, b) => a - b)
-}
 
 const NO_SPACE = levelError('LEVEL_IO_ERROR', 'IO error: 000004.log: No space left on device')
 
@@ -49,6 +17,8 @@ describe('opening', () => {
       evicted: 0,
       unknown: 0,
       unreadable: 0,
+      isIdentityLost: false,
+      wasClosed: true,
       isComplete: true,
     })
     await store.put(record(1))
@@ -59,11 +29,15 @@ describe('opening', () => {
   test('takes a database that is open, and one that can not be opened rejects with a code and a cause', async () => {
     const level = new FaultyLevel()
     await level.open()
-    await openLevelStore(level)
+    const store = await openLevelStore(level)
     expect(level.opened).toBe(1)
-    await level.close()
+    await store.close()
     for (const [cause, expected] of [
       [levelError('LEVEL_LOCKED', 'lock: already held'), { code: 'ERR_STORE_FAILED', message: /another object/ }],
+      [
+        levelError('LEVEL_IO_ERROR', 'IO error: LOCK: Permission denied'),
+        { code: 'ERR_STORE_FAILED', message: /denied$/ },
+      ],
       [levelError('LEVEL_CORRUPTION', 'bad magic'), { code: 'ERR_STORE_FAILED', message: /repair/ }],
       [levelError('LEVEL_NOT_SUPPORTED', 'no'), { code: 'ERR_STORE_FAILED', message: /can not be opened: no$/ }],
       [NO_SPACE, { code: 'ERR_STORE_FULL', message: /Make room/ }],
