@@ -32,9 +32,9 @@ const WRITE_BUFFER_BYTES = 2 ** 20
  * @property {string} file
  * @property {number} at - the place of the damage, in bytes
  * @property {'flip' | 'truncation'} damage
- * @property {'intact' | 'earlier' | 'told' | 'refused' | 'aborted'} outcome - nothing was lost; the last writes are, as if they had
- * never been made, which nobody can tell from a process that ended before them; the report says that something was lost;
- * it did not open; LevelDB ended the process
+ * @property {'intact' | 'told' | 'cut' | 'silent' | 'refused' | 'aborted'} outcome - nothing was lost; the report says that
+ * something was; it says only that the store was not closed, which it was: that there may be a loss; something was lost,
+ * and the report does not say so; it did not open; LevelDB ended the process
  * @property {number} lost - records that are not there
  * @property {number} older - records that are there in a version that was replaced, or although they were deleted
  * @property {string} [reason] - why it did not open
@@ -43,7 +43,8 @@ const WRITE_BUFFER_BYTES = 2 ** 20
  */
 
 /**
- * What is written into the store: of a seed always the same. Some records are replaced and some deleted.
+ * What is written into the store: of a seed always the same. Some records are replaced and some deleted. It is closed
+ * once in the middle.
  *
  * @param {number} seed
  * @param {number} records
@@ -66,11 +67,11 @@ function planOf(seed, records) {
       else expected.set(name, version)
     }
   }
-  return { expected, groups }
+  return { expected, groups, closedAfter: groups.length >> 1 }
 }
 
 /**
- * Makes the store. Closing writes nothing more, so the files are what a kill leaves, log included.
+ * Makes the store, in two runs. What is in the log stays there until it is opened again.
  *
  * @param {any} openLevelStore
  * @param {string} original - its folder
@@ -78,10 +79,16 @@ function planOf(seed, records) {
  * @param {number} records
  */
 async function fill(openLevelStore, original, seed, records) {
-  const store = await openLevelStore(new ClassicLevel(original, { writeBufferSize: WRITE_BUFFER_BYTES }), {
-    sync: false,
-  })
-  for (const changes of planOf(seed, records).groups) {
+  const open = () =>
+    openLevelStore(new ClassicLevel(original, { writeBufferSize: WRITE_BUFFER_BYTES }), { sync: false })
+  let store = await open()
+  await store.nodeState.save({ id: new Uint8Array(32).fill(1), secretKey: new Uint8Array(32).fill(2), contacts: [] })
+  const { closedAfter, groups } = planOf(seed, records)
+  for (const [i, changes] of groups.entries()) {
+    if (i === closedAfter) {
+      await store.close()
+      store = await open()
+    }
     await Promise.all(
       [...changes].map(([name, version]) => {
         const record = recordOf(seed, name, version ?? 0)
@@ -89,7 +96,6 @@ async function fill(openLevelStore, original, seed, records) {
       }),
     )
   }
-  await store.nodeState.save({ id: new Uint8Array(32).fill(1), secretKey: new Uint8Array(32).fill(2), contacts: [] })
   await store.close()
 }
 
@@ -224,7 +230,7 @@ function kindOf(name) {
  * @param {number} seed
  * @param {Outcome} outcome
  */
-async function compare(store, { expected, groups }, seed, outcome) {
+async function compare(store, { expected, ...made }, seed, outcome) {
   const { problems } = outcome
   const { report } = store
   const found = new Map()
@@ -247,29 +253,37 @@ async function compare(store, { expected, groups }, seed, outcome) {
     bytes === undefined || (bytes.length === 32 && bytes.every((byte) => byte === fill))
   if (!isRight(id, 1) || !isRight(secretKey, 2)) problems.push('the node state is wrong')
   if (outcome.outcome === 'refused') return
+  const isLost = outcome.lost + outcome.older > 0 || id === undefined || secretKey === undefined
   if (!report.isComplete || store.dropped > 0) {
     outcome.outcome = 'told'
-  } else if (outcome.lost + outcome.older > 0 || id === undefined || secretKey === undefined) {
-    outcome.outcome = 'earlier'
-    if (!wasOnce(found, groups)) problems.push(`${outcome.lost} lost, ${outcome.older} older, and not told`)
+  } else if (!report.wasClosed) {
+    outcome.outcome = 'cut'
+    if (!momentsOf(found, made).includes('once')) problems.push(`${outcome.lost} lost, ${outcome.older} older: no cut`)
+  } else if (isLost) {
+    outcome.outcome = 'silent'
+    const moments = momentsOf(found, made)
+    if (!moments.includes(id === undefined ? 'new' : 'closed')) {
+      problems.push(`${outcome.lost} lost, ${outcome.older} older, and not told`)
+    }
   }
 }
 
 /**
- * Whether these were all records at some moment.
+ * When these were all records: before the first write, when it was closed in the middle, at some moment.
  *
  * @param {ReadonlyMap<number, number>} found
- * @param {readonly ReadonlyMap<number, number | undefined>[]} groups
+ * @param {Pick<ReturnType<typeof planOf>, 'groups' | 'closedAfter'>} made
  */
-function wasOnce(found, groups) {
+function momentsOf(found, { groups, closedAfter }) {
   const held = new Map()
   const same = () => held.size === found.size && [...held].every(([name, version]) => found.get(name) === version)
-  for (const changes of groups) {
+  const moments = same() ? ['new', 'once'] : []
+  for (const [i, changes] of groups.entries()) {
     for (const [name, version] of changes) {
       if (version === undefined) held.delete(name)
       else held.set(name, version)
     }
-    if (same()) return true
+    if (same()) moments.push(i + 1 === closedAfter ? 'closed' : 'once', 'once')
   }
-  return false
+  return moments
 }

@@ -36,6 +36,7 @@ export async function killOnce(entry, seed, writes) {
     if (!report.isComplete || report.corrupt + report.missing + report.unreadable > 0) {
       problems.push(`the report is ${JSON.stringify(report)}`)
     }
+    if (report.wasClosed && report.records > 0) problems.push('it was killed, and the report says that it was closed')
     await store.close()
     return { seed, acknowledged: acknowledged.size, records: report.records, problems }
   } finally {

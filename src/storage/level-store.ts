@@ -131,11 +131,9 @@ export class LevelStore implements RecordStore {
     group.onWritten(() => {
       held.value = undefined
     })
-    const undo = undoOf(this.#ledger, placed)
-    group.onFailure(() => {
-      this.#count(placed)
-      undo()
-    })
+    // The last one first.
+    group.onFailure(undoOf(this.#ledger, placed))
+    group.onFailure(() => this.#count(placed))
     return group.done.then(() => 'stored')
   }
 
@@ -160,12 +158,14 @@ export class LevelStore implements RecordStore {
 
   /** With what is expired besides. Each batch is waited for, so that the process gets to other things meanwhile. */
   async #removeExpired(nowMs: number, first: readonly Entry<OnDisk>[]): Promise<number> {
-    let count = 0
-    for (let expired = first; expired.length > 0; expired = this.#ledger.removeExpired(nowMs, EXPIRED_RECORDS)) {
-      await this.#removed(expired)
-      count += expired.length
+    await this.#removed(first)
+    let count = first.length
+    for (let last = count; last === EXPIRED_RECORDS; count += last) {
       if (this.#reopening) await this.#reopening
       if (this.#failure) throw this.#failure
+      const expired = this.#ledger.removeExpired(nowMs, EXPIRED_RECORDS)
+      await this.#removed(expired)
+      last = expired.length
     }
     return count
   }

@@ -92,7 +92,7 @@ export interface RecordStore {
    * Removes every record with `expiresAtMs <= nowMs`, at a cost that follows their number, not that of all records.
    *
    * Where they are many, a store may remove them in steps, so that it does not keep the process busy for long: until
-   * all are gone, reads may still give some.
+   * all are gone, reads may still give some, and what is put that is expired already may go with them.
    *
    * @returns how many it removed
    */

@@ -132,13 +132,17 @@ describe('removing what is expired', () => {
     expect((await again(level)).report).toMatchObject({ records: 199, isComplete: true })
   })
 
-  test('is waited for by closing', async () => {
-    const { level, store } = await filled()
-    const removing = store.removeExpired(MANY)
-    await store.close()
-    expect(await removing).toBe(MANY)
-    expect((await again(level)).report).toMatchObject({ records: 0, wasClosed: true, isComplete: true })
-  })
+  test.each([false, true])(
+    'is waited for by closing, also while the database is opened again: %s',
+    async (isReopened) => {
+      const { level, store } = await filled()
+      const removing = store.removeExpired(MANY)
+      if (isReopened) void store.reopen()
+      await store.close()
+      expect(await removing).toBe(MANY)
+      expect((await again(level)).report).toMatchObject({ records: 0, wasClosed: true, isComplete: true })
+    },
+  )
 
   test('that fails in the middle keeps the rest, and goes on later', async () => {
     const { level, store } = await filled()
