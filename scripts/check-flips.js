@@ -62,7 +62,7 @@ console.log('lost and older: records, the most of one place; repaired: opens wit
 console.table(Object.fromEntries(rows))
 /** @param {string} outcome */
 const count = (outcome) => [...rows.values()].reduce((sum, row) => sum + Number(row[outcome]), 0)
-console.log(`lost without a word: ${count('silent')}. Only what the last run wrote, all of it, or everything there was`)
+console.log(`lost without a word, all of the last run or all there was: ${count('silent')}`)
 console.log(`told only as a store that was not closed: ${count('cut')}`)
 console.log(`LevelDB ended the process, by an assertion on a damaged table: ${count('aborted')}`)
 if (count('aborted') > Math.max(1, count('places') * ABORTED_SHARE_MAX)) {

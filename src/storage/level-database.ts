@@ -149,7 +149,7 @@ export function failureOf(what: string, error: unknown): DhtError {
 }
 
 /** Whether what a database could not read may be damaged: of a file that was cut off, LevelDB says an IO error. */
-export function mayBeDamage(error: unknown): boolean {
+function mayBeDamage(error: unknown): boolean {
   return causesOf(error).some(({ code }) => DAMAGED.includes(String(code)))
 }
 

@@ -79,5 +79,6 @@ test.each([
     expect(kinds).not.toContain('aborted')
     expect(kinds).toContain('told')
     expect(kinds).toContain('refused')
+    if (damage === 'truncation') expect(kinds).toContain('cut')
   },
 )
