@@ -34,6 +34,8 @@ export class LifeCycle {
   #address: Address | undefined
   #flags: number
   #isJoined = false
+  /** Whether the store is this node's: else closing it would close another's. */
+  #hasStore = false
   #started: Promise<Started> | undefined
   #closed: Promise<void> | undefined
 
@@ -107,6 +109,7 @@ export class LifeCycle {
     this.mustNotBeClosed()
     mustBeFree(this.#config.storage)
     storesInUse.add(this.#config.storage)
+    this.#hasStore = true
     this.#state = 'starting'
     try {
       return await this.#operations.run<Started>(signal, (done) => {
@@ -163,11 +166,11 @@ export class LifeCycle {
     this.announcements.clear()
     this.#operations.giveUpAll(new DhtError('ERR_CLOSED', 'the node was closed'))
     node.rpc.close()
-    const { transport } = this.#config
+    const { storage, transport } = this.#config
     const closed = Promise.resolve()
       .then(() => transport.close())
       .finally(() => isKept)
-      .finally(() => closeStore(this.#config))
+      .finally(() => (this.#hasStore || !storesInUse.has(storage) ? closeStore(this.#config) : undefined))
     await closed.finally(() => this.events.emit('closed', undefined))
   }
 
