@@ -16,9 +16,9 @@ const SILENT_STORES_MAX = 4
 /** So many requests for tokens in a row without an answer: one may be lost. */
 const SILENT_REQUESTS_MAX = 2
 
-/** Who takes no more requests for now is asked again after about so long, in ms, and so often. */
+/** Who takes no more requests for now is asked again after about so long, in ms; so often in a row, and it gets no more. */
 const LIMITED_PAUSE_MS = 500
-const LIMITED_PAUSES_MAX = 10
+const LIMITED_ANSWERS_MAX = 6 * STORES_AT_ONCE
 
 const SECOND_MS = 1000
 
@@ -44,6 +44,8 @@ export interface DeliveryEvents {
   done(): void
 }
 
+type Answered<T> = (error: DhtError | undefined, result?: T) => void
+
 /**
  * Stores many records at one holder: the tokens of 32 keys in one request (TOKENS), then a STORE for each.
  *
@@ -60,10 +62,33 @@ export function deliver(
   const running = new Running()
   let silentRequests = 0
   let silentStores = 0
-  const nextBatch = (): void => {
-    if (silentStores >= SILENT_STORES_MAX) {
-      giveUp(new DhtError('ERR_TIMEOUT', 'the holder answers no more'), batches.splice(0).flat())
+  let limitedAnswers = 0
+  /** Why the holder gets no more, if it does not. */
+  const whyOver = (): DhtError | undefined => {
+    if (silentStores >= SILENT_STORES_MAX) return new DhtError('ERR_TIMEOUT', 'the holder answers no more')
+    if (limitedAnswers < LIMITED_ANSWERS_MAX) return undefined
+    return new DhtError('ERR_RATE_LIMITED', 'the holder takes no more')
+  }
+  /** Sends a request, and again after a pause where the holder takes no more for now. */
+  const unlessLimited = <T>(send: (done: Answered<T>) => () => void, done: Answered<T>): (() => void) => {
+    let cancel = (): void => {}
+    const attempt = (): void => {
+      cancel = send((error, result) => {
+        limitedAnswers = error?.code === 'ERR_RATE_LIMITED' ? limitedAnswers + 1 : 0
+        if (limitedAnswers === 0 || whyOver()) {
+          done(error, result)
+          return
+        }
+        const pauseMs = LIMITED_PAUSE_MS * (0.5 + (node.randomBytes(1)[0] as number) / 256)
+        cancel = node.clock.after(pauseMs, attempt)
+      })
     }
+    attempt()
+    return () => cancel()
+  }
+  const nextBatch = (): void => {
+    const error = whyOver()
+    if (error) giveUp(error, batches.splice(0).flat())
     const batch = batches.shift()
     if (batch) askTokens(batch)
     else events.done()
@@ -74,10 +99,10 @@ export function deliver(
   const askTokens = (batch: readonly Parcel[]): void => {
     const [{ kind }] = batch as [Parcel]
     const params = { kind: kind.code, keys: batch.map(({ key }) => key) }
-    const ask = (done: (error: DhtError | undefined, result?: TokensResult) => void): (() => void) =>
+    const ask = (done: Answered<TokensResult>): (() => void) =>
       node.rpc.call(TOKENS, holder, params, { ...(events.asked && { sent: events.asked }), done })
     running.begin((ended) =>
-      unlessLimited(node, ask, (error, result) => {
+      unlessLimited(ask, (error, result) => {
         ended()
         silentRequests = error?.code === 'ERR_TIMEOUT' ? silentRequests + 1 : 0
         if (error?.code === 'ERR_TIMEOUT' && silentRequests < SILENT_REQUESTS_MAX) {
@@ -104,16 +129,16 @@ export function deliver(
     const storeParcel = ({ parcel, token }: { parcel: Parcel; token: Uint8Array }, ended: () => void): (() => void) => {
       const lifetimeMs = parcel.lifetimeMs()
       // What ended while it waited would live on if it was sent now.
-      const isLeftOut = lifetimeMs < SECOND_MS || silentStores >= SILENT_STORES_MAX
-      if (isLeftOut) {
-        if (lifetimeMs >= SECOND_MS) events.settled(parcel, new DhtError('ERR_TIMEOUT', 'the holder answers no more'))
+      const over = whyOver()
+      if (lifetimeMs < SECOND_MS || over) {
+        if (lifetimeMs >= SECOND_MS) events.settled(parcel, over)
         ended()
         return () => {}
       }
       const target = { contact: holder, token, record: parcel.record }
-      const send = (done: (error: DhtError | undefined) => void): (() => void) =>
+      const send = (done: Answered<undefined>): (() => void) =>
         storeOne(node, { ...parcel, lifetimeMs }, target, events.sent, done)
-      return unlessLimited(node, send, (error) => {
+      return unlessLimited(send, (error) => {
         silentStores = error?.code === 'ERR_TIMEOUT' ? silentStores + 1 : 0
         events.settled(parcel, error)
         ended()
@@ -123,25 +148,6 @@ export function deliver(
   }
   nextBatch()
   return () => running.cancelAll()
-}
-
-/** Sends a request, and again after a pause where the other side takes no more for now. */
-function unlessLimited<T>(
-  { clock, randomBytes }: NodeContext,
-  send: (done: (error: DhtError | undefined, result?: T) => void) => () => void,
-  done: (error: DhtError | undefined, result?: T) => void,
-): () => void {
-  let pauses = 0
-  let cancel = (): void => {}
-  const attempt = (): void => {
-    cancel = send((error, result) => {
-      if (error?.code !== 'ERR_RATE_LIMITED' || pauses === LIMITED_PAUSES_MAX) return done(error, result)
-      pauses++
-      cancel = clock.after(LIMITED_PAUSE_MS * (0.5 + (randomBytes(1)[0] as number) / 256), attempt)
-    })
-  }
-  attempt()
-  return () => cancel()
 }
 
 function isHeld({ kind, record }: Parcel, heldSeq: bigint | undefined): boolean {

@@ -258,7 +258,7 @@ export class Publications {
           log('stored again with %d lookups', lookups)
           const failures = new Map<string, { readonly key: NodeId; readonly error: DhtError }>()
           for (const { publication, outcome } of outcomes.values()) {
-            const error = this.#settle(publication, outcome)
+            const error = this.#settle(publication, outcome, nowMs)
             if (!error) continue
             // A value of a thousand parts fails once.
             for (const key of this.#keysOf(publication))
@@ -271,8 +271,15 @@ export class Publications {
     )
   }
 
-  /** @returns why it was not stored, if it was not */
-  #settle(publication: KeptAlive, { error, rival, settled, stored, superseded }: Outcome): DhtError | undefined {
+  /**
+   * @param sweptAtMs - when the sweep began: one of many records may take a while
+   * @returns why it was not stored, if it was not
+   */
+  #settle(
+    publication: KeptAlive,
+    { error, rival, settled, stored, superseded }: Outcome,
+    sweptAtMs: number,
+  ): DhtError | undefined {
     const { key, kind, lifetimeMs, record } = publication
     const name = nameOf(key, kind, record)
     publication.isUnderWay = false
@@ -281,16 +288,16 @@ export class Publications {
     const nowMs = this.#node.clock.now()
     if (stored > 0) keepOwnCopy(this.#node, { key, kind, lifetimeMs }, record)
     // More than one liar's word: most of the holders have another record that wins.
-    if (superseded > settled / 2) {
+    if (kind.seq && superseded > settled / 2) {
       this.#publications.delete(name)
       return rival
     }
     if (stored > 0) {
-      publication.dueAtMs = nowMs + this.#delayMs(lifetimeMs)
+      publication.dueAtMs = sweptAtMs + this.#delayMs(lifetimeMs)
       return undefined
     }
     publication.dueAtMs = nowMs + lifetimeMs * RETRY_SHARE
-    return error ?? new DhtError('ERR_TIMEOUT', 'too few nodes answered to find its holders')
+    return error ?? rival ?? new DhtError('ERR_TIMEOUT', 'too few nodes answered to find its holders')
   }
 }
 

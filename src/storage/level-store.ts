@@ -147,6 +147,7 @@ export class LevelStore implements RecordStore {
 
   removeExpired(nowMs: number): MaybePromise<number> {
     this.#mustBeOpen()
+    if (this.#reopening) return this.#reopening.then(() => this.removeExpired(nowMs))
     // A node calls this every minute: often enough to find out that there is room again, and not too often.
     if (this.#failure) return this.reopen().then(() => this.removeExpired(nowMs))
     const expired = this.#ledger.removeExpired(nowMs, EXPIRED_RECORDS)
@@ -191,14 +192,7 @@ export class LevelStore implements RecordStore {
     }
   }
 
-  stats(): {
-    /** How many records there are. */
-    readonly records: number
-    /** What they take. */
-    readonly bytes: number
-    /** How full it is, from 0 to 1. */
-    readonly fill: number
-  } {
+  stats(): ReturnType<RecordStore['stats']> {
     return this.#ledger.stats()
   }
 
@@ -372,7 +366,8 @@ export class LevelStore implements RecordStore {
     this.#ledger.remove(entry)
     this.#countOne(entry.held)
     this.#dropped++
-    if (!this.#failure && !this.#closing) this.#deleteIn(this.#writer.group(), recordKey(entry.place, entry.slot))
+    if (this.#failure || this.#closing || this.#reopening) return
+    this.#deleteIn(this.#writer.group(), recordKey(entry.place, entry.slot))
   }
 
   async #getMany(keys: Uint8Array[]): Promise<ReadValue[]> {

@@ -213,6 +213,18 @@ describe('a value of several records', () => {
     publications.stop()
   })
 
+  test('is not given up for a holder that claims to have a newer part: these have no newer ones', async () => {
+    const { simulator, publications, holders, failed, immutable } = await setUp()
+    for (const holder of holders) holder.store = () => 'ERR_SEQ_TOO_LOW'
+    publications.add(part(1).key, immutable, part(1).record, LIFETIME_MS, partOf(1))
+    await simulator.advance(LIFETIME_MS)
+    expect(failed[0]).toEqual({ key: partOf(1).value, code: 'ERR_SEQ_TOO_LOW' })
+    expect(publications.size).toBe(1)
+    expect(publications.forget(partOf(1).value)).toBe(true)
+    expect(publications.forget(partOf(1).value)).toBe(false)
+    publications.stop()
+  })
+
   test('is stored again soon after what was shared with it for less', async () => {
     const { simulator, publications, stores, immutable } = await setUp()
     const { key, record } = part(1)

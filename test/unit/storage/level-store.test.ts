@@ -320,6 +320,21 @@ describe('a batch that fails', () => {
   })
 })
 
+test('what expires while the database is opened again is removed afterwards, and all agrees', async () => {
+  for (let pause = 0; pause < 12; pause++) {
+    const { level, store } = await opened()
+    for (let i = 0; i < 60; i++) await store.put(record(i, { expiresAtMs: i < 20 ? 500 : 1_000 }))
+    const reopening = store.reopen()
+    for (let i = 0; i < pause; i++) await new Promise((resolve) => setImmediate(resolve))
+    expect(await store.removeExpired(500)).toBe(20)
+    await reopening
+    expect(store.stats().records).toBe(40)
+    expect(await held(store)).toHaveLength(40)
+    await store.close()
+    expect((await again(level)).report).toMatchObject({ records: 40, missing: 0, isComplete: true, wasClosed: true })
+  }
+})
+
 describe('a record that is damaged while the store is open', () => {
   test('is dropped, counted and never returned', async () => {
     const { level, store } = await opened()
