@@ -3,6 +3,8 @@ import type { NodeId } from '../keyspace/index.js'
 import { mapKey, toHex } from '../keyspace/index.js'
 import type { RecordKind, TreeNode } from '../records/index.js'
 import { immutableValue, isTree, LARGE_VALUE_BYTES_MAX, readTreeNode } from '../records/index.js'
+import type { Attempts } from './attempts.js'
+import { tryAgain } from './attempts.js'
 import type { FoundRecord } from './get-record.js'
 import { getRecord } from './get-record.js'
 import type { NodeContext } from './node-context.js'
@@ -15,9 +17,8 @@ const PARTS_AT_ONCE = 32
 /** How many nodes are asked for a part at once: with so many parts under way no one is waited for. */
 const PART_ALPHA = 1
 
-/** How often a part is looked up that was not found, or about which nothing could be said; with pauses that grow, in ms. */
-const ATTEMPTS = 3
-const PAUSE_MS = 250
+/** How often a part is looked up that was not found, or about which nothing could be said. */
+const ATTEMPTS: Attempts = { max: 3, pauseMs: 250 }
 
 /** What a search for a value came to. */
 export interface FoundValue extends Costs {
@@ -171,32 +172,25 @@ class Fetching {
   }
 
   #fetch(part: WantedPart, ended: () => void): () => void {
-    let attempts = 0
-    let isOpen = false
-    let cancel = (): void => {}
-    const whenDone: Done<FoundRecord> = (error, found) => {
-      isOpen = false
-      if (this.#isOver) return
-      this.#messages += found?.messages ?? 0
-      if (found?.record) {
-        part.record = found.record
-        this.#put(part, part.places.splice(0))
-        ended()
-      } else if (attempts < ATTEMPTS) {
-        cancel = this.#node.clock.after(PAUSE_MS * attempts, attempt)
-      } else {
-        this.#fail(missing(part, this.#value.length, error))
+    const { clock, config } = this.#node
+    const getPart = (attempt: number, done: Done<FoundRecord>): (() => void) => {
+      const whenDone: Done<FoundRecord> = (error, found) => {
+        this.#messages += found?.messages ?? 0
+        done(error, found)
       }
+      return getRecord(this.#node, part.key, this.#kind, whenDone, attempt === 1 ? PART_ALPHA : config.alpha)
     }
-    const attempt = (): void => {
-      attempts++
-      const alpha = attempts === 1 ? PART_ALPHA : this.#node.config.alpha
-      isOpen = true
-      const begun = getRecord(this.#node, part.key, this.#kind, whenDone, alpha)
-      if (isOpen) cancel = begun
-    }
-    attempt()
-    return () => cancel()
+    const isThere = (_: DhtError | undefined, found: FoundRecord | undefined): boolean => found?.record !== undefined
+    return tryAgain(clock, ATTEMPTS, getPart, isThere, (error, found) => {
+      if (this.#isOver) return
+      if (!found?.record) {
+        this.#fail(missing(part, this.#value.length, error))
+        return
+      }
+      part.record = found.record
+      this.#put(part, part.places.splice(0))
+      ended()
+    })
   }
 
   /** Puts a part where it belongs, or keeps the places until it comes. */

@@ -2,6 +2,8 @@ import type { DhtError, DhtErrorCode } from '../errors.js'
 import type { Contact } from '../keyspace/index.js'
 import { mapKey } from '../keyspace/index.js'
 import type { LookupOutcome } from '../lookup/index.js'
+import type { Attempts } from './attempts.js'
+import { tryAgain } from './attempts.js'
 import { turnOf } from './copies.js'
 import { Coverage } from './coverage.js'
 import type { Parcel } from './deliver.js'
@@ -22,9 +24,8 @@ const HOLDERS_AT_ONCE = 32
 /** How often the holders are visited that did not answer. */
 const ROUNDS_MAX = 3
 
-/** How often a record is put that nobody took, after a pause that grows by so much, in ms. */
-const ATTEMPTS = 4
-const PAUSE_MS = 500
+/** How often a record is put that nobody took. */
+const ATTEMPTS: Attempts = { max: 4, pauseMs: 500 }
 
 /** A record that belongs to others, and what it brings of the whole. */
 export interface Part extends Parcel {
@@ -127,7 +128,7 @@ class PuttingParts {
     }
     const attempt = (done: Done<StoredAt>): (() => void) =>
       putRecord(this.#node, { key, kind, lifetimeMs: lifetimeMs() }, () => record, this.#acknowledgements, done, found)
-    return again(this.#node, attempt, (error, stored) => {
+    return putAgain(this.#node, attempt, (error, stored) => {
       if (!stored) {
         this.#end(error)
         return
@@ -236,23 +237,12 @@ function mayTakeIt(code: DhtErrorCode): boolean {
  * Puts a record, and again after a pause where nobody took it: nearby holders take so many requests a second, and a
  * value of many parts may have used them up.
  */
-export function again(
+export function putAgain(
   { clock }: NodeContext,
   put: (done: Done<StoredAt>) => () => void,
   done: Done<StoredAt>,
 ): () => void {
-  let attempts = 0
-  let cancel = (): void => {}
-  const attempt = (): void => {
-    attempts++
-    let isOver = false
-    const begun = put((error, stored) => {
-      isOver = true
-      if (stored || attempts === ATTEMPTS || error?.code === 'ERR_NO_CONTACTS') done(error, stored)
-      else cancel = clock.after(PAUSE_MS * attempts, attempt)
-    })
-    if (!isOver) cancel = begun
-  }
-  attempt()
-  return () => cancel()
+  const isFinal = (error: DhtError | undefined, stored: StoredAt | undefined): boolean =>
+    stored !== undefined || error?.code === 'ERR_NO_CONTACTS'
+  return tryAgain(clock, ATTEMPTS, (_, ended) => put(ended), isFinal, done)
 }

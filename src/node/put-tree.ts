@@ -1,7 +1,7 @@
 import type { EncodedTree, RecordKind } from '../records/index.js'
 import type { NodeContext } from './node-context.js'
 import type { Done } from './outcome.js'
-import { again, putParts } from './put-parts.js'
+import { putAgain, putParts } from './put-parts.js'
 import type { StoredAt } from './put-record.js'
 import { putCopies } from './put-record.js'
 
@@ -43,7 +43,7 @@ export function putTree(
     const { key, record } = tree.root
     const putRoot = (whenPut: Done<StoredAt>): (() => void) =>
       putCopies(node, { key, kind, lifetimeMs }, record, acknowledgements, whenPut)
-    cancelRoot = again(node, putRoot, (error, stored) => {
+    cancelRoot = putAgain(node, putRoot, (error, stored) => {
       if (!stored) {
         done(error, undefined)
         return
