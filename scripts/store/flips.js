@@ -19,7 +19,8 @@ import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { ClassicLevel } from 'classic-level'
-import { isSame, nameOf, randomFrom, recordOf, versionOf } from './workload.js'
+import { randomFrom } from '../../bench/peers/numbers.js'
+import { isSame, nameOf, recordOf, versionOf } from './workload.js'
 
 /** How many records are filled in at a time: each such group is one entry of LevelDB's log. */
 const GROUP = 64

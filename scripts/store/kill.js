@@ -10,7 +10,8 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { ClassicLevel } from 'classic-level'
-import { isSame, nameOf, randomFrom, recordOf, versionOf, writeAt } from './workload.js'
+import { randomFrom } from '../../bench/peers/numbers.js'
+import { isSame, nameOf, recordOf, versionOf, writeAt } from './workload.js'
 
 /** A kill comes up to so long after the acknowledgement that it waits for, in ms. */
 const DELAY_MS_MAX = 3

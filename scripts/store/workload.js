@@ -1,26 +1,13 @@
 // @ts-check
 // What the checks of the store on a disk write: everything follows from a seed.
 
+import { randomFrom } from '../../bench/peers/numbers.js'
+
 /** @typedef {{ key: Uint8Array, kind: number, slot: Uint8Array, record: Uint8Array, storedAtMs: number, expiresAtMs: number, source: Uint8Array }} StoredRecord */
 
 const NOW_MS = 1_700_000_000_000
 const DAY_MS = 86_400_000
 const RECORD_BYTES_MAX = 880
-
-/**
- * Numbers from 0 up to 1 (mulberry32).
- *
- * @param {number} seed
- */
-export function randomFrom(seed) {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /**
  * The record of that name in that version.
