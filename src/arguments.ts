@@ -4,7 +4,7 @@
 import { DhtError } from './errors.js'
 import type { Address, Contact, NodeId } from './keyspace/index.js'
 import { ID_BYTES, sameBytes } from './keyspace/index.js'
-import type { Refused, ValueProgress } from './node/index.js'
+import type { LookupStep, Refused, StepListener, ValueProgress } from './node/index.js'
 import type { KeyPair, Signatures } from './platform/signatures.js'
 import { PEER_DATA_BYTES_MAX, SALT_BYTES_MAX, SEQ_MAX, VALUE_BYTES_MAX } from './records/index.js'
 import { METHOD_NAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from './wire/index.js'
@@ -47,6 +47,12 @@ export interface PutOptions extends StoreRecordOptions {
 export interface GetOptions extends CallOptions {
   /** Told how much of the value has come; first when its size is known. */
   readonly onProgress?: ProgressListener | undefined
+}
+
+/** Options of `findNode`. */
+export interface FindNodeOptions extends CallOptions {
+  /** Told of each node that was asked: what it brought, or that it failed, or that the lookup no longer waited for it. */
+  readonly onStep?: StepListener | undefined
 }
 
 /** The names of {@link StoreOptions}, {@link StoreRecordOptions} and {@link PutOptions}, beside `signal`. */
@@ -109,13 +115,13 @@ export function mustBeValue(value: unknown, bytesMax: number = VALUE_BYTES_MAX):
   return new Uint8Array(value)
 }
 
-/** Who is told of the progress, if anybody. What it throws is not the call's: it surfaces on its own. */
-export function mustBeProgressListener(listener: unknown): ProgressListener {
+/** Who is told of what happens, if anybody. What it throws is not the call's: it surfaces on its own. */
+export function mustBeListener<T>(name: string, listener: ((event: T) => void) | undefined): (event: T) => void {
   if (listener === undefined) return () => {}
-  if (typeof listener !== 'function') throw new TypeError('onProgress must be a function')
-  return (progress) => {
+  if (typeof listener !== 'function') throw new TypeError(`${name} must be a function`)
+  return (event) => {
     try {
-      listener(progress)
+      listener(event)
     } catch (error) {
       queueMicrotask(() => {
         throw error
@@ -157,6 +163,11 @@ export function mustBeCallee(to: unknown): Contact | Address {
 /** A refusal for an application. */
 export function copyOfRefusal(refusal: Refused): Refused {
   return { ...copyOfContact(refusal), error: refusal.error }
+}
+
+/** A step of a lookup for an application. */
+export function copyOfStep({ contact, brought, ...step }: LookupStep): LookupStep {
+  return { contact: copyOfContact(contact), ...step, brought: brought.map(copyOfContact) }
 }
 
 /** A contact for an application: only what a contact is, and its own. */

@@ -4,6 +4,7 @@ import { announce } from './announcing.js'
 import type {
   AnnounceOptions,
   CallOptions,
+  FindNodeOptions,
   GetOptions,
   PublishOptions,
   PutOptions,
@@ -12,9 +13,11 @@ import type {
 } from './arguments.js'
 import {
   copyOfContact,
+  copyOfStep,
   mustBeCallee,
   mustBeCallOptions,
   mustBeKey,
+  mustBeListener,
   mustBeMatching,
   mustBeMethodName,
   mustBePayload,
@@ -27,7 +30,7 @@ import type { DhtEvents, Listener } from './events.js'
 import type { Address, Contact, NodeId } from './keyspace/index.js'
 import { LifeCycle } from './life-cycle.js'
 import { call, query, serve } from './messages.js'
-import type { FoundRecord, FoundRecords, LocatedPeer, QueryReply } from './node/index.js'
+import type { FoundRecord, FoundRecords, LocatedPeer, LookupStep, QueryReply } from './node/index.js'
 import { findNodes, getRecord, locatePeers, resolveRecords } from './node/index.js'
 import type { DhtConfig, DhtOptions } from './options.js'
 import { resolveOptions } from './options.js'
@@ -239,10 +242,13 @@ export class Dht implements AsyncDisposable {
    *
    * @throws DhtError `ERR_NO_CONTACTS` when the routing table is empty, `ERR_TIMEOUT` when nobody answered
    */
-  async findNode(target: Uint8Array, options?: CallOptions): Promise<FindNodeResult> {
+  async findNode(target: Uint8Array, options?: FindNodeOptions): Promise<FindNodeResult> {
     const wanted = mustBeKey('target', target)
-    const { signal } = mustBeCallOptions(options)
-    const found = await this.#life.run<FindNodeResult>(signal, (done) => findNodes(this.#life.parts.node, wanted, done))
+    const { onStep, signal } = mustBeCallOptions(options, ['onStep'])
+    const listener = mustBeListener('onStep', onStep)
+    const told = onStep && ((step: LookupStep): void => listener(copyOfStep(step)))
+    const { node } = this.#life.parts
+    const found = await this.#life.run<FindNodeResult>(signal, (done) => findNodes(node, wanted, told, done))
     return { ...found, closest: found.closest.map(copyOfContact) }
   }
 

@@ -1,6 +1,7 @@
 export type {
   AnnounceOptions,
   CallOptions,
+  FindNodeOptions,
   GetOptions,
   ProgressListener,
   PublishOptions,
@@ -14,7 +15,16 @@ export { DhtError, type DhtErrorCode } from './errors.js'
 export type { DhtEvents, Listener } from './events.js'
 export { generateKeyPair, sign, verify } from './keys.js'
 export { type Address, type Contact, distance, fromHex, keyOf, type NodeId, toHex } from './keyspace/index.js'
-export type { Costs, LocatedPeer, NodeCounters, QueryReply, Refused, ValueProgress } from './node/index.js'
+export type {
+  Costs,
+  LocatedPeer,
+  LookupStep,
+  NodeCounters,
+  QueryReply,
+  Refused,
+  StepListener,
+  ValueProgress,
+} from './node/index.js'
 export type { DhtOptions } from './options.js'
 export type { Clock } from './platform/clock.js'
 export type { RandomBytes } from './platform/random.js'

@@ -1,5 +1,5 @@
 import type { GetOptions, PutOptions } from './arguments.js'
-import { mustBeCallOptions, mustBeProgressListener, mustBeValue, PUT_OPTION_NAMES } from './arguments.js'
+import { mustBeCallOptions, mustBeListener, mustBeValue, PUT_OPTION_NAMES } from './arguments.js'
 import type { NodeId } from './keyspace/index.js'
 import type { LifeCycle } from './life-cycle.js'
 import type { FoundValue, StoredValue } from './node/index.js'
@@ -21,7 +21,7 @@ export async function putValue(
   const value = mustBeValue(given, LARGE_VALUE_BYTES_MAX)
   const { onProgress, signal, ...asked } = mustBeCallOptions(options, PUT_OPTION_NAMES)
   const terms = termsOf(config, asked)
-  const told = mustBeProgressListener(onProgress)
+  const told = mustBeListener('onProgress', onProgress)
   const bytesTotal = value.length
   if (bytesTotal <= VALUE_BYTES_MAX) {
     const { key, record } = encodeImmutable(value)
@@ -56,7 +56,7 @@ export async function getValue(
   options: GetOptions | undefined,
 ): Promise<GetResult | undefined> {
   const { onProgress, signal } = mustBeCallOptions(options, ['onProgress'])
-  const told = mustBeProgressListener(onProgress)
+  const told = mustBeListener('onProgress', onProgress)
   const { value, ...found } = await life.run<FoundValue>(signal, (done) =>
     findValue(life.parts.node, key, kind, told, done),
   )

@@ -18,6 +18,8 @@ import { FIND_NODE, FIND_VALUE } from '../wire/index.js'
 import { worthAsking } from './contact-filter.js'
 import type { NodeContext } from './node-context.js'
 import type { Costs } from './outcome.js'
+import type { StepListener } from './trace.js'
+import { traced } from './trace.js'
 
 /** Contacts of one reply that are considered, as multiples of k: an honest reply names k. */
 const TAKE_PER_REPLY = 2
@@ -37,15 +39,17 @@ const NO_CURSOR = new Uint8Array(0)
  * Finds the k nodes nearest to `target` (paper 2.3).
  *
  * @param seeds - whom to begin with; by default the nearest in the table
+ * @param told - of each question that ended
  */
 export function lookUpNodes(
   node: NodeContext,
   target: NodeId,
   done: (outcome: LookupOutcome) => void,
   seeds: readonly Contact[] = nearestSeeds(node, target),
+  told?: StepListener,
 ): LookupRun {
   const lookup = createLookup(node, target, seeds)
-  return start(node, lookup, target, { query: nodesFrom(node, target, 0), done })
+  return start(node, lookup, target, { query: nodesFrom(node, target, 0), done }, told)
 }
 
 /** Looks for the k nodes nearest to `target` with a query of one's own. */
@@ -225,13 +229,18 @@ function start(
   node: NodeContext,
   lookup: AnyLookup,
   target: NodeId,
-  { done, ...options }: Pick<RunLookupOptions, 'query' | 'progressed' | 'done'>,
+  { done, query, ...options }: Pick<RunLookupOptions, 'query' | 'progressed' | 'done'>,
+  told?: StepListener,
 ): LookupRun {
   node.counters.lookups++
+  const now = (): number => node.clock.now()
+  const queryPage = nodesFrom(node, target, node.config.k)
+  const trace = told && { told, now, hopOf: ({ id }: Contact): number => lookup.hops(id) }
   return runLookup(lookup, {
     ...options,
-    queryPage: nodesFrom(node, target, node.config.k),
-    now: () => node.clock.now(),
+    query: trace ? traced(query, trace) : query,
+    queryPage: trace ? traced(queryPage, trace) : queryPage,
+    now,
     done(outcome) {
       if (outcome.answered > 0) node.table.markLookedUp(target)
       done(outcome)
