@@ -37,6 +37,7 @@ try {
     )
   }
   await check('three nodes on loopback UDP', () => runProgram('loopback.js'))
+  await check('npx xorbit: node, put, get, SIGTERM, kill -9 and restart', () => runProgram('program.js'))
   for (const example of ['messages', 'names', 'peers', 'custom-record']) {
     await check(`examples/${example}.js of the package`, () => runExample(example))
   }
@@ -163,7 +164,7 @@ async function runBundle() {
 }
 
 function runProgram(filename) {
-  command(process.execPath, [filename], user)
+  return command(process.execPath, [filename], user).trim()
 }
 
 /** As the package has it, which imports itself by its name. */

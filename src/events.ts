@@ -1,8 +1,13 @@
 import type { DhtError } from './errors.js'
-import type { Contact } from './keyspace/index.js'
+import type { Address, Contact } from './keyspace/index.js'
 
 /** What a node tells its application, by event name. */
 export interface DhtEvents {
+  /** The transport is open: others can reach the node, which begins to join. */
+  listening: {
+    /** Where it listens. */
+    readonly address: Address
+  }
   /** The node has joined its network: a lookup of its own id was answered. */
   joined: {
     /** How many contacts the routing table holds. */
@@ -39,6 +44,7 @@ export interface DhtEvents {
 
 /** The names of all events. */
 export const EVENT_NAMES: readonly (keyof DhtEvents)[] = [
+  'listening',
   'joined',
   'bootstrapFailed',
   'contactAdded',

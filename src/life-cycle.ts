@@ -140,6 +140,9 @@ export class LifeCycle {
     this.parts.upkeep.start()
     this.parts.repair.start()
     this.parts.keptState?.start()
+    this.events.emit('listening', { address })
+    // A listener may have closed the node.
+    if (this.#state !== 'open') return
     if (!this.parts.join.hasWays) {
       this.#isJoined = true
       done(undefined, { address, contacts: 0, elapsedMs: 0 })

@@ -25,53 +25,53 @@ export interface DhtOptions {
    *
    * @defaultValue none: the node is the first of a network
    */
-  bootstrap?: readonly string[]
+  bootstrap?: readonly string[] | undefined
   /**
    * Contacts of an earlier run, what `dht.contacts()` gave: asked together with the bootstrap addresses, and checked
    * before anybody else is told of them. At most 4,096.
    *
    * @defaultValue none, beside those that the store has kept
    */
-  contacts?: readonly Contact[]
+  contacts?: readonly Contact[] | undefined
   /**
    * Keeps networks apart: datagrams of a network with another name are dropped unread. Hides nothing.
    *
    * @defaultValue `'xorbit'`
    */
-  network?: string
+  network?: string | undefined
   /**
    * The node's id, 32 bytes.
    *
    * @defaultValue the one that the store has kept, else random: ids must be spread evenly, and nobody else may guess or
    *   claim one
    */
-  id?: Uint8Array
+  id?: Uint8Array | undefined
   /**
    * A client asks and is never asked: it enters no table and keeps nothing for others. For nodes that can't be
    * reached or are online for minutes only.
    *
    * @defaultValue false
    */
-  client?: boolean
+  client?: boolean | undefined
   /**
    * Where others' records are kept, and the node's own state where the store has a place for it. The node closes it.
    *
    * @defaultValue in memory, at most 64 MiB and 65,536 records
    */
-  storage?: RecordStore
+  storage?: RecordStore | undefined
   /**
    * How many nodes keep a value, and how many contacts a bucket holds: the paper's k. The same for all nodes of a
    * network.
    *
    * @defaultValue 20: with a median session of one hour, the chance that all are gone after an hour is 1e-6
    */
-  k?: number
+  k?: number | undefined
   /**
    * How many queries a lookup keeps in flight: the paper's alpha.
    *
    * @defaultValue 4: more gains little time for many more messages
    */
-  alpha?: number
+  alpha?: number | undefined
 
   /**
    * Over how many disjoint paths lookups go (S/Kademlia), 1 to 8: no node is asked by two of them, so a liar misleads
@@ -79,67 +79,67 @@ export interface DhtOptions {
    *
    * @defaultValue 1
    */
-  disjointPaths?: number
+  disjointPaths?: number | undefined
   /**
    * How long one call may take, its resend included, in ms.
    *
    * @defaultValue 2000: several times the 99th percentile of round trips between distant hosts
    */
-  requestTimeoutMs?: number
+  requestTimeoutMs?: number | undefined
   /**
    * How long others are asked to keep what is put, in ms; they cap it at 48 h.
    *
    * @defaultValue 24 h
    */
-  valueLifetimeMs?: number
+  valueLifetimeMs?: number | undefined
   /**
    * How long holders are asked to keep an announcement, in ms; it is renewed at half of that. They cap it at 2 h.
    *
    * @defaultValue 1 h: a peer that left without a word is named no longer than that
    */
-  peerLifetimeMs?: number
+  peerLifetimeMs?: number | undefined
   /**
    * Kinds of records that the application adds to those of the protocol, with codes from 64 on. Only nodes that have a
    * kind keep its records, so all nodes of a network should.
    *
    * @defaultValue none
    */
-  records?: readonly RecordKind[]
+  records?: readonly RecordKind[] | undefined
   /**
    * Whether the node passes on what it keeps for others: hourly to the k nearest of each key, and to newcomers. A node
    * that does not lets values die with their holders.
    *
    * @defaultValue true
    */
-  repair?: boolean
+  repair?: boolean | undefined
   /**
    * How often the regions of the table that nobody asked for are looked up, in ms, give or take a quarter.
    *
    * @defaultValue 1 h (paper 2.3)
    */
-  refreshIntervalMs?: number
+  refreshIntervalMs?: number | undefined
   /**
    * The pause after a failed attempt to reach any bootstrap address, in ms; it doubles with each, up to a minute.
    *
    * @defaultValue 1000
    */
-  bootstrapRetryMs?: number
+  bootstrapRetryMs?: number | undefined
   /**
    * Requests that one host may make in a second; twice as many at once.
    *
    * @defaultValue 256: a busy publisher stays below, a flood is cut
    */
-  requestsPerSecondMax?: number
+  requestsPerSecondMax?: number | undefined
   /**
    * Scopes of the addresses that limits apply to: requests a second, and contacts of one /24 or /64.
    *
    * @defaultValue `['public']`: on one machine or in one office all nodes share a network
    */
-  limitedScopes?: readonly AddressScope[]
+  limitedScopes?: readonly AddressScope[] | undefined
   /** Time as the node sees it; a simulator gives its own. */
-  clock?: Clock
+  clock?: Clock | undefined
   /** Unpredictable bytes; a simulator gives its own. */
-  randomBytes?: RandomBytes
+  randomBytes?: RandomBytes | undefined
 }
 
 /** Everything decided: what `assemble.ts` builds a node from. */

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { DhtError } from '../errors.js'
+import { DhtError } from '../index.js'
 import type { LevelStore } from '../storage/level.js'
 import { openLevelStore } from '../storage/level.js'
 import { FolderInUseError } from './folder-lock.js'

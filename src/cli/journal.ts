@@ -10,7 +10,7 @@ import { JournalFile, putBytes } from './journal-file.js'
 const log = debug('xorbit:store')
 
 /** The journal's file in its folder. */
-export const JOURNAL_NAME = 'journal'
+const JOURNAL_NAME = 'journal'
 /** What takes its place when it is complete. */
 const NEXT_NAME = 'journal.new'
 

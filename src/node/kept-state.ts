@@ -9,7 +9,7 @@ import type { NodeContext } from './node-context.js'
 const log = debug('xorbit:state')
 
 /** New contacts are kept this long after the first of them came, where they are many for the node, in ms. */
-const SOON_MS = 5_000
+const SOON_MS = 500
 
 /** They are many when there are so many times as many as were kept. */
 const MANY = 1.5

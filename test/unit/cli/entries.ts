@@ -13,7 +13,7 @@ export const put = (key: string, value: string | Uint8Array): LevelOperation => 
 
 export const del = (key: string): LevelOperation => ({ type: 'del', key: Buffer.from(key, 'latin1') })
 
-export const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1')
+const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1')
 
 /** All entries in the order of the iterator. */
 export async function entriesOf(journal: Journal): Promise<[key: string, value: string][]> {

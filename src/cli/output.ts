@@ -1,0 +1,124 @@
+import { DhtError, toHex } from '../index.js'
+import { formatBytes } from './formats.js'
+import type { OutputStream } from './surroundings.js'
+
+/** On a terminal: no eye follows more. */
+const PROGRESS_TERMINAL_MS = 100
+
+/** Elsewhere: how often a line is worth it. */
+const PROGRESS_LINE_MS = 5000
+
+/** What a command says: data on stdout, everything else on stderr. */
+export class Output {
+  /** Whether data are for machines. */
+  readonly isJson: boolean
+  readonly #stdout: OutputStream
+  readonly #stderr: OutputStream
+  readonly #isQuiet: boolean
+  #shownAtMs: number
+  #hasLine = false
+
+  constructor(stdout: OutputStream, stderr: OutputStream, { json, quiet }: { json: boolean; quiet: boolean }) {
+    this.#stdout = stdout
+    this.#stderr = stderr
+    this.isJson = json
+    this.#isQuiet = quiet
+    // What takes no longer than that needs no progress.
+    this.#shownAtMs = performance.now() + PROGRESS_TERMINAL_MS
+  }
+
+  /** Whether a person looks at the data. */
+  get isTerminal(): boolean {
+    return this.#stdout.isTTY === true
+  }
+
+  /** Bytes as they are. */
+  bytes(bytes: Uint8Array): Promise<void> {
+    return this.#data(bytes)
+  }
+
+  /** A line for people. */
+  line(text: string): Promise<void> {
+    return this.#data(`${text}\n`)
+  }
+
+  /** A line for machines: keys and ids in hex, numbers that may be too large for JSON as text. */
+  json(object: object): Promise<void> {
+    return this.#data(`${toJson(object)}\n`)
+  }
+
+  /** What happened, for people; nothing when the user wants quiet. */
+  say(text: string): void {
+    if (!this.#isQuiet) this.#aside(`${text}\n`)
+  }
+
+  /** What the user must know. */
+  warn(text: string): void {
+    this.#aside(`${text}\n`)
+  }
+
+  /** How far long work has come: one line that changes on a terminal, now and then a line elsewhere. */
+  progress(what: string, bytes: number, bytesTotal: number): void {
+    if (this.#isQuiet || bytesTotal === 0) return
+    const { isTTY } = this.#stderr
+    const nowMs = performance.now()
+    if (nowMs - this.#shownAtMs < (isTTY ? PROGRESS_TERMINAL_MS : PROGRESS_LINE_MS)) return
+    this.#shownAtMs = nowMs
+    const share = `${Math.floor((100 * bytes) / bytesTotal)} %`.padStart(5)
+    const line = `${what} ${share}  ${formatBytes(bytes)} of ${formatBytes(bytesTotal)}`
+    if (isTTY) {
+      this.#aside(`\r\x1b[K${line}`)
+      this.#hasLine = true
+    } else {
+      this.#aside(`${line}\n`)
+    }
+  }
+
+  #data(data: string | Uint8Array): Promise<void> {
+    this.#clear()
+    return written(this.#stdout, data)
+  }
+
+  #aside(text: string): void {
+    this.#clear()
+    void written(this.#stderr, text)
+  }
+
+  /** Takes away the line that is there. */
+  #clear(): void {
+    if (!this.#hasLine) return
+    this.#hasLine = false
+    void written(this.#stderr, '\r\x1b[K')
+  }
+}
+
+/** Resolves too when nobody reads any more: then there is nobody to tell. */
+function written(stream: OutputStream, data: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(data, (error) => {
+      if (error && !isUnread(error)) reject(error)
+      else resolve()
+    })
+  })
+}
+
+/** Whether the other end of a pipe is gone. */
+export function isUnread(error: unknown): boolean {
+  const { code } = error as { code?: unknown }
+  return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED'
+}
+
+/** JSON for machines. */
+export function toJson(object: object): string {
+  return JSON.stringify(object, (_, value: unknown) => {
+    if (value instanceof Uint8Array) return toHex(value)
+    if (typeof value === 'bigint') return String(value)
+    if (value instanceof Error) return describeError(value)
+    return value
+  })
+}
+
+/** An error for machines. */
+export function describeError(error: Error): { code?: string; message: string } {
+  return { ...(error instanceof DhtError && { code: error.code }), message: error.message }
+}

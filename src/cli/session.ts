@@ -1,0 +1,119 @@
+import type { Dht, DhtErrorCode } from '../index.js'
+import { createDht, DhtError } from '../index.js'
+import { udp } from '../transport/udp.js'
+import type { Call, OptionSpecs } from './command.js'
+import { UsageError } from './status.js'
+
+/** Where the node of this machine is, unless it was told otherwise. */
+export const DEFAULT_PORT = 7400
+
+/** Options of every command. */
+export const COMMON_OPTIONS: OptionSpecs = {
+  json: { says: 'data for machines: JSON, one object a line' },
+  quiet: { short: 'q', says: 'no summary and no progress' },
+  help: { short: 'h', says: 'this help' },
+}
+
+/** Options of every command that opens a node. */
+export const NODE_OPTIONS: OptionSpecs = {
+  bootstrap: {
+    value: 'HOST:PORT',
+    short: 'b',
+    multiple: true,
+    says: 'a node of the network; may be given several times (default: what XORBIT_BOOTSTRAP lists',
+  },
+  network: { value: 'NAME', says: 'the network; nodes of others are not heard (default: xorbit)' },
+  host: { value: 'ADDRESS', says: 'the IP address to listen at (default: every one of this machine)' },
+}
+
+const { bootstrap, ...others } = NODE_OPTIONS
+
+/** Options of the commands that join, do something, and leave. */
+export const SESSION_OPTIONS: OptionSpecs = {
+  bootstrap: { ...bootstrap, says: `${bootstrap?.says}, else 127.0.0.1:${DEFAULT_PORT})` },
+  ...others,
+  timeout: { value: 'TIME', says: 'give up after that, such as 10 or 2m (default: when nobody is left to ask)' },
+}
+
+/** The nodes to begin with: those that were given, else those of the environment. */
+export function bootstrapOf({ given, surroundings }: Call): string[] {
+  const addresses = given.texts('bootstrap')
+  if (addresses.length > 0) return addresses
+  return (surroundings.env.XORBIT_BOOTSTRAP ?? '').split(/[\s,]+/).filter((address) => address !== '')
+}
+
+/**
+ * Joins as a client, does the work, and leaves.
+ *
+ * @param work - gets the signal that ends it: when the user says so, or the time is over
+ */
+export async function withSession<T>(call: Call, work: (dht: Dht, signal: AbortSignal) => Promise<T>): Promise<T> {
+  const addresses = bootstrapOf(call)
+  const isDefault = addresses.length === 0
+  const bootstrap = isDefault ? [`127.0.0.1:${DEFAULT_PORT}`] : addresses
+  return withNode(call, bootstrap, async (dht, signal) => {
+    try {
+      await dht.start({ signal })
+    } catch (error) {
+      throw withAdvice('ERR_BOOTSTRAP_FAILED', error, ({ message }) =>
+        isDefault
+          ? `no node of this machine answers at port ${DEFAULT_PORT}: name one with --bootstrap HOST:PORT, or run one with: xorbit node`
+          : `${message}: is the address right, the same --network, and the UDP port open?`,
+      )
+    }
+    return work(dht, signal)
+  })
+}
+
+/** Makes a client that is not started yet, does the work, and closes it. */
+export async function withNode<T>(
+  call: Call,
+  bootstrap: readonly string[],
+  work: (dht: Dht, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const timeoutMs = call.given.durationMs('timeout')
+  const dht = fromArguments(() =>
+    createDht({
+      transport: udp({ host: call.given.text('host') }),
+      bootstrap: [...bootstrap],
+      network: call.given.text('network'),
+      client: true,
+    }),
+  )
+  const timeOut = new AbortController()
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          timeOut.abort(new DhtError('ERR_TIMEOUT', `not done after ${timeoutMs / 1000} s`))
+        }, timeoutMs)
+  try {
+    return await work(dht, AbortSignal.any([call.signal, timeOut.signal]))
+  } catch (error) {
+    throw asUsage(error)
+  } finally {
+    clearTimeout(timer)
+    await dht.close()
+  }
+}
+
+/** The same error in words for the user of the program, where it has this code. */
+export function withAdvice(code: DhtErrorCode, error: unknown, advice: (error: DhtError) => string): unknown {
+  if (!(error instanceof DhtError) || error.code !== code) return error
+  return new DhtError(code, advice(error), { cause: error })
+}
+
+/** What the library says of wrong arguments is for the user, who gave them. */
+export function fromArguments<T>(make: () => T): T {
+  try {
+    return make()
+  } catch (error) {
+    throw asUsage(error)
+  }
+}
+
+/** Of the library's own errors these two are for wrong arguments. */
+function asUsage(error: unknown): unknown {
+  const isMisuse = (error instanceof TypeError || error instanceof RangeError) && !(error instanceof DhtError)
+  return isMisuse ? new UsageError(error.message, { cause: error }) : error
+}

@@ -1,0 +1,142 @@
+import { open, writeFile } from 'node:fs/promises'
+import { LARGE_VALUE_BYTES_MAX } from '../index.js'
+import { quoted } from './arguments.js'
+import type { Call, OptionSpecs } from './command.js'
+import { formatBytes } from './formats.js'
+import { UsageError } from './status.js'
+
+/** Options of commands that take a value. */
+export const VALUE_OPTIONS: OptionSpecs = {
+  text: { value: 'TEXT', short: 't', says: 'the value itself, in the place of a file' },
+}
+
+/** Options of commands that give a value. */
+export const OUTPUT_OPTIONS: OptionSpecs = {
+  output: { value: 'FILE', short: 'o', says: 'write the value to this file' },
+}
+
+/**
+ * The value that the user gave: a text, a file, or what stdin has.
+ *
+ * @param file - a path, `-` for stdin
+ * @throws UsageError
+ */
+export async function readValue(
+  { given, surroundings, signal }: Call,
+  file: string | undefined,
+  bytesMax: number = LARGE_VALUE_BYTES_MAX,
+): Promise<Uint8Array> {
+  const text = given.text('text')
+  if (text !== undefined && file !== undefined) throw new UsageError('give a file or --text, not both')
+  if (text !== undefined) return checked('the text', new TextEncoder().encode(text), bytesMax)
+  if (file !== undefined && file !== '-') return readInput(file, bytesMax)
+  const { stdin } = surroundings
+  if (stdin.isTTY && file === undefined) throw new UsageError('give a file, --text TEXT, or a value on stdin')
+  return readStream('what stdin has', stdin, bytesMax, signal)
+}
+
+/** A whole file. @throws UsageError */
+export async function readInput(path: string, bytesMax: number): Promise<Uint8Array> {
+  try {
+    const file = await open(path)
+    try {
+      // One byte more tells that there is more; pipes and devices tell no size before.
+      return checked(path, await readAtMost(file, bytesMax + 1), bytesMax)
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    throw new UsageError(`${quoted(path)} can't be read: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+async function readAtMost(
+  file: { read(into: Uint8Array, at: number, length: number): Promise<{ bytesRead: number }> },
+  bytesMax: number,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(bytesMax)
+  let length = 0
+  while (length < bytesMax) {
+    const { bytesRead } = await file.read(bytes, length, bytesMax - length)
+    if (bytesRead === 0) break
+    length += bytesRead
+  }
+  return bytes.subarray(0, length)
+}
+
+async function readStream(
+  what: string,
+  stream: AsyncIterable<Uint8Array>,
+  bytesMax: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+  const parts: Uint8Array[] = []
+  let length = 0
+  const read = async (): Promise<Uint8Array> => {
+    for await (const part of stream) {
+      parts.push(part)
+      length += part.length
+      if (length > bytesMax) throw tooLarge(what, bytesMax)
+    }
+    const bytes = new Uint8Array(length)
+    let at = 0
+    for (const part of parts) {
+      bytes.set(part, at)
+      at += part.length
+    }
+    return bytes
+  }
+  return Promise.race([read(), aborted])
+}
+
+function checked(what: string, bytes: Uint8Array, bytesMax: number): Uint8Array {
+  if (bytes.length > bytesMax) throw tooLarge(what, bytesMax)
+  return bytes
+}
+
+function tooLarge(what: string, bytesMax: number): UsageError {
+  return new UsageError(`${what} has more than ${formatBytes(bytesMax)}, the most that a value has`)
+}
+
+/** What machines are told of a value: its bytes, or where they are. */
+export interface GivenValue {
+  readonly bytes: number
+  readonly valueBase64?: string
+  readonly output?: string
+}
+
+/** Gives a value to the user: to the file that was asked for, else to stdout; for machines it is in what it returns. */
+export async function giveValue({ given, output }: Call, value: Uint8Array): Promise<GivenValue> {
+  const bytes = value.length
+  const path = given.text('output')
+  if (path !== undefined && path !== '-') {
+    try {
+      await writeFile(path, value)
+    } catch (error) {
+      throw new UsageError(`${quoted(path)} can't be written: ${(error as Error).message}`, { cause: error })
+    }
+    return { bytes, output: path }
+  }
+  if (output.isJson) return { bytes, valueBase64: Buffer.from(value).toString('base64') }
+  if (path === undefined && output.isTerminal && !isText(value)) {
+    throw new UsageError(`the value is not text: write it with --output FILE, or --output - for this terminal`)
+  }
+  await output.bytes(value)
+  if (output.isTerminal && value.at(-1) !== 0x0a) await output.line('')
+  return { bytes }
+}
+
+/** Whether a terminal shows it as it is, and obeys nothing in it. */
+function isText(bytes: Uint8Array): boolean {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it looks for
+    return !/[\x00-\x08\x0b-\x1f\x7f-\x9f]/.test(text)
+  } catch {
+    return false
+  }
+}
