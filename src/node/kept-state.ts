@@ -8,7 +8,7 @@ import type { NodeContext } from './node-context.js'
 
 const log = debug('xorbit:state')
 
-/** New contacts are kept this long after the first of them came, where they are many for the node, in ms. */
+/** New contacts, but the very first, are kept this long after the first of them came, where they are many for the node, in ms. */
 const SOON_MS = 500
 
 /** They are many when there are so many times as many as were kept. */
@@ -35,6 +35,8 @@ export class KeptState {
   #unsaved: Partial<NodeState>
   /** The contacts that this run has kept. */
   #contacts: readonly Contact[] | undefined
+  /** Whether it was tried to keep the first contact of this run. */
+  #isFirstKept = false
   #isSaving = false
   #whenSaved: (() => void) | undefined
   #isRunning = false
@@ -70,6 +72,11 @@ export class KeptState {
   contactAdded(): void {
     const { clock, config, table } = this.#node
     const kept = this.#contacts?.length ?? 0
+    // Without the first one the next run would know nobody at all.
+    if (!this.#isFirstKept && this.#isRunning && !this.#isSaving) {
+      this.#isFirstKept = true
+      this.#save(this.#changes())
+    }
     const isMuch = table.size < config.k || table.size >= MANY * kept
     if (this.#isRunning && isMuch && this.#nextAtMs > clock.now() + SOON_MS) this.#schedule(SOON_MS)
   }

@@ -1,0 +1,53 @@
+import { spawn } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { bundleProgram, ROOT, runProgram } from '../unit/examples/programs.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'xorbit-program-'))
+// It looks for package.json where the package has it.
+const program = join(folder, 'dist', 'cli', 'main.mjs')
+
+beforeAll(async () => {
+  mkdirSync(join(folder, 'dist', 'cli'), { recursive: true })
+  copyFileSync(join(ROOT, 'package.json'), join(folder, 'package.json'))
+  await bundleProgram(`import '${ROOT}src/cli/main.ts'`, program)
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+test('as processes: two nodes, a put and a get, SIGTERM, and kill -9 with a restart on the same folder', async () => {
+  const check = join(ROOT, 'scripts', 'package', 'program.js')
+  const { status, stdout, stderr } = await runProgram(check, [process.execPath, program])
+  expect(stderr).toBe('')
+  expect(stdout).toMatch(/^SIGTERM ends it after \d+ ms and \d+ ms\n$/)
+  expect(status).toBe(0)
+  console.info(stdout.trim())
+})
+
+test('a second signal ends it at once', async () => {
+  const child = spawn(process.execPath, [program, 'node', '--port', '0', '--host', '127.0.0.1'])
+  await new Promise((resolve) => child.stdout.once('data', resolve))
+  const ended = new Promise((resolve) => child.once('close', (status, signal) => resolve(status ?? signal)))
+  child.kill('SIGINT')
+  child.kill('SIGTERM')
+  expect([0, 'SIGTERM']).toContain(await ended)
+})
+
+test('who reads no further is no error', async () => {
+  const child = spawn(process.execPath, [program, '--help'])
+  child.stdout.destroy()
+  let stderr = ''
+  child.stderr.on('data', (text) => {
+    stderr += text
+  })
+  await new Promise((resolve) => child.once('close', resolve))
+  expect(stderr).toBe('')
+})
+
+test('its exit status is that of what it did', async () => {
+  expect(await runProgram(program, ['--version'])).toMatchObject({ status: 0 })
+  expect(await runProgram(program, ['get', 'x'])).toMatchObject({ status: 2, stdout: '' })
+  const silent = ['get', 'ab'.repeat(32), '--bootstrap', '127.0.0.1:1', '--host', '127.0.0.1']
+  expect(await runProgram(program, silent)).toMatchObject({ status: 4, stdout: '' })
+})
