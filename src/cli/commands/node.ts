@@ -11,7 +11,7 @@ import type { Health, MetricsServer } from '../metrics-server.js'
 import { metricsAddress, serveMetrics } from '../metrics-server.js'
 import { describeError } from '../output.js'
 import { bootstrapOf, DEFAULT_PORT, fromArguments, NODE_OPTIONS, withAdvice } from '../session.js'
-import { STATUS } from '../status.js'
+import { Interrupted, STATUS } from '../status.js'
 import { version } from '../version.js'
 
 /** How often the numbers are told, in ms. */
@@ -68,10 +68,11 @@ export const nodeCommand: Command = {
       if (folder) tellFolder(call, path as string, folder)
       await listen(call, dht, server)
       if (statsMs > 0) timer = setInterval(() => output.say(statsLine(dht)), statsMs)
-      const signal = await ended
-      output.say(`${signal}: leaving`)
+      output.say(`${await ended}: leaving`)
       return STATUS.done
     } catch (error) {
+      // That it is told to stop while it still joins is no failure either.
+      if (error instanceof Interrupted) return STATUS.done
       throw withAdvice(
         'ERR_ADDRESS_IN_USE',
         error,

@@ -36,6 +36,12 @@ describe('node', () => {
     expect(await run.ended).toMatchObject({ status: 0 })
   })
 
+  test('may be stopped while it still joins', async () => {
+    const run = await node('-b', '127.0.0.1:1')
+    run.signal('SIGTERM')
+    expect(await run.ended).toMatchObject({ status: 0 })
+  })
+
   test('tells its events as JSON, a line each', async () => {
     const first = await node()
     const run = start(['node', '--port', '0', '--host', '127.0.0.1', '-b', first.address, '--json', '--stats', '0'])
