@@ -1,17 +1,12 @@
 #!/usr/bin/env node
 import process from 'node:process'
-import { isUnread } from './output.js'
 import { runProgram } from './program.js'
 import type { EndSignal } from './surroundings.js'
 
 const SIGNALS: readonly EndSignal[] = ['SIGINT', 'SIGTERM']
 
-for (const stream of [process.stdout, process.stderr]) {
-  // As after `| head`: whoever read it has enough.
-  stream.on('error', (error) => {
-    if (!isUnread(error)) throw error
-  })
-}
+// Who writes is told of what fails. A node is not to end because its log can't be written.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
 let isStdinUsed = false
 
@@ -25,15 +20,16 @@ void runProgram({
   stdout: process.stdout,
   stderr: process.stderr,
   onSignal(listener) {
-    const offs = SIGNALS.map((signal) => {
-      // A second one finds no listener, and ends the process at once.
-      const own = (): void => listener(signal)
-      process.once(signal, own)
-      return () => process.off(signal, own)
-    })
-    return () => {
-      for (const off of offs) off()
+    const off = (): void => {
+      for (const signal of SIGNALS) process.off(signal, once)
     }
+    const once = (signal: EndSignal): void => {
+      // A second one finds no listener, and ends the process at once.
+      off()
+      listener(signal)
+    }
+    for (const signal of SIGNALS) process.on(signal, once)
+    return off
   },
 }).then((status) => {
   process.exitCode = status

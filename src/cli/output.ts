@@ -42,6 +42,12 @@ export class Output {
     return this.#data(`${text}\n`)
   }
 
+  /** As a line of `json` or `line`, in a program that goes on whether it can be written or not. */
+  event(event: object, text: string): void {
+    const done = this.isJson ? this.json(event) : this.line(text)
+    done.catch((error: unknown) => this.warn(`stdout can't be written: ${String(error)}`))
+  }
+
   /** A line for machines: keys and ids in hex, numbers that may be too large for JSON as text. */
   json(object: object): Promise<void> {
     return this.#data(`${toJson(object)}\n`)
@@ -81,14 +87,14 @@ export class Output {
 
   #aside(text: string): void {
     this.#clear()
-    void written(this.#stderr, text)
+    written(this.#stderr, text).catch(() => {})
   }
 
   /** Takes away the line that is there. */
   #clear(): void {
     if (!this.#hasLine) return
     this.#hasLine = false
-    void written(this.#stderr, '\r\x1b[K')
+    written(this.#stderr, '\r\x1b[K').catch(() => {})
   }
 }
 
@@ -103,7 +109,7 @@ function written(stream: OutputStream, data: string | Uint8Array): Promise<void>
 }
 
 /** Whether the other end of a pipe is gone. */
-export function isUnread(error: unknown): boolean {
+function isUnread(error: unknown): boolean {
   const { code } = error as { code?: unknown }
   return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED'
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -32,6 +32,24 @@ test('a second signal ends it at once', async () => {
   child.kill('SIGINT')
   child.kill('SIGTERM')
   expect([0, 'SIGTERM']).toContain(await ended)
+})
+
+test.runIf(existsSync('/dev/full'))('a node goes on when what it says can not be written', async () => {
+  const full = openSync('/dev/full', 'w')
+  const args = [program, 'node', '--port', '0', '--host', '127.0.0.1', '--stats', '0.05']
+  const child = spawn(process.execPath, args, { stdio: ['ignore', full, 'pipe'] })
+  let stderr = ''
+  const numbers = new Promise<void>((resolve) => {
+    child.stderr?.on('data', (text) => {
+      stderr += text
+      if (stderr.includes('0 contacts')) resolve()
+    })
+  })
+  await numbers
+  child.kill('SIGTERM')
+  expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0)
+  expect(stderr).toMatch(/^stdout can't be written: .*ENOSPC/m)
+  closeSync(full)
 })
 
 test('who reads no further is no error', async () => {

@@ -101,8 +101,7 @@ async function withFolder(options: DhtOptions, folder: DataFolder | undefined): 
 async function listen({ output, signal }: Call, dht: Dht, server: MetricsServer | undefined): Promise<void> {
   dht.on('listening', ({ address }) => {
     const { id } = dht
-    if (output.isJson) void output.json({ event: 'listening', id, address, metrics: server?.url })
-    else void output.line(`listening at ${address}`)
+    output.event({ event: 'listening', id, address, metrics: server?.url }, `listening at ${address}`)
     output.say(`id ${toHex(id)}${server ? `, metrics at ${server.url}/metrics` : ''}`)
   })
   try {
@@ -115,11 +114,10 @@ async function listen({ output, signal }: Call, dht: Dht, server: MetricsServer 
 
 function tellEvents({ output }: Call, dht: Dht): void {
   dht.on('joined', ({ contacts, elapsedMs }) => {
-    if (output.isJson) void output.json({ event: 'joined', contacts, elapsedMs })
-    else void output.line(`joined, ${counted(contacts, 'contact')}`)
+    output.event({ event: 'joined', contacts, elapsedMs }, `joined, ${counted(contacts, 'contact')}`)
   })
   dht.on('bootstrapFailed', (error) => {
-    if (output.isJson) void output.json({ event: 'bootstrapFailed', error })
+    if (output.isJson) output.event({ event: 'bootstrapFailed', error }, '')
   })
 }
 
