@@ -34,7 +34,7 @@ export const findNodeCommand: Command = {
       }
       const { closest, hops, messages, elapsedMs } = found
       output.say(
-        `\n${counted(closest.length, 'nearest node')} after ${counted(hops, 'hop')}, ${counted(messages, 'message')}, ${formatMs(elapsedMs)}`,
+        `${counted(closest.length, 'nearest node')} after ${counted(hops, 'hop')}, ${counted(messages, 'message')}, ${formatMs(elapsedMs)}`,
       )
       return STATUS.done
     })
