@@ -1,0 +1,122 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { ROOT } from '../examples/programs.js'
+import { read } from './documents.js'
+
+/** Programs that are not ours: whoever reads a page has them, or knows that he needs them. */
+const OTHERS = new Set(
+  'cat cd chmod chown cp curl docker echo getent install journalctl kill ls mkdir rsync ss systemctl tar ufw useradd'.split(
+    ' ',
+  ),
+)
+
+/** Words that only say how a command is run. */
+const PREFIXES = new Set(['sudo', 'nice', 'time'])
+
+/** What npm does by itself. */
+const NPM_COMMANDS = new Set(['ci', 'install', 'pack', 'test'])
+
+/** Tools that are called by their names, with the packages that they are of. */
+const TOOLS: Readonly<Record<string, string>> = { biome: '@biomejs/biome', vitest: 'vitest' }
+
+const { scripts, devDependencies } = JSON.parse(read('package.json')) as Readonly<
+  Record<'scripts' | 'devDependencies', Record<string, string>>
+>
+
+/** The commands of a line or more of shell: words each, without what changes only where they read, write and wait. */
+export function commandsOf(shell: string): string[][] {
+  const lines = shell.replace(/\\\n\s*/g, ' ').split('\n')
+  return lines
+    .map((line) => line.replace(/(^|\s)#.*$/, ''))
+    .flatMap((line) => splitOutsideQuotes(line))
+    .map(wordsOf)
+    .filter((words) => words.length > 0)
+}
+
+/** What is wrong with a command; nothing if it is one that there is. */
+export function faultOf(words: readonly string[]): string | undefined {
+  const [name = '', first = '', ...rest] = words
+  if (name === 'npm') return faultOfNpm(first, rest)
+  if (name === 'npx') return first === 'xorbit' ? faultOfXorbit(rest) : faultOfTool(first, rest)
+  if (name === 'node') return faultOfFile([first, ...rest].find((word) => !word.startsWith('-')) ?? '')
+  return OTHERS.has(name) ? undefined : `${name} is no command that is known here`
+}
+
+/** A tool of the repository: the files that it is told to take have to be there. */
+function faultOfTool(name: string, rest: readonly string[]): string | undefined {
+  if (!Object.hasOwn(TOOLS, name)) return `npx ${name} is none of ours`
+  if (!((TOOLS[name] as string) in devDependencies)) return `${name} is no dependency`
+  return rest.filter((word) => word.includes('/')).map(faultOfFile)[0]
+}
+
+function faultOfFile(path: string): string | undefined {
+  return existsSync(join(ROOT, path)) ? undefined : `there is no ${path}`
+}
+
+function faultOfNpm(command: string, rest: readonly string[]): string | undefined {
+  if (command !== 'run') return NPM_COMMANDS.has(command) ? undefined : `npm has no ${command}`
+  const script = rest.find((word) => !word.startsWith('-')) ?? ''
+  return Object.hasOwn(scripts, script) ? undefined : `there is no script ${script}`
+}
+
+interface XorbitCommand {
+  readonly operands: readonly [min: number, max: number]
+  /** With `=` where they take a value. */
+  readonly options: string
+}
+
+const OF_ALL = 'json quiet help'
+const OF_NODES = `bootstrap= network= host= ${OF_ALL}`
+const OF_SESSIONS = `timeout= ${OF_NODES}`
+const OF_VALUES = 'text= lifetime= stay'
+
+/** The program's commands. */
+export const XORBIT_COMMANDS: Readonly<Record<string, XorbitCommand>> = {
+  node: { operands: [0, 0], options: `port= data-folder= client metrics= stats= ${OF_NODES}` },
+  put: { operands: [0, 1], options: `${OF_VALUES} ${OF_SESSIONS}` },
+  get: { operands: [1, 1], options: `output= ${OF_SESSIONS}` },
+  keygen: { operands: [0, 0], options: `output= ${OF_ALL}` },
+  publish: { operands: [0, 1], options: `key= salt= seq= cas= ${OF_VALUES} ${OF_SESSIONS}` },
+  resolve: { operands: [1, 1], options: `salt= output= ${OF_SESSIONS}` },
+  announce: { operands: [1, 1], options: `port= data= key= for= ${OF_SESSIONS}` },
+  locate: { operands: [1, 1], options: OF_SESSIONS },
+  'find-node': { operands: [0, 1], options: OF_SESSIONS },
+  ping: { operands: [1, 1], options: `count= ${OF_SESSIONS}` },
+}
+
+/** What the program would say to these arguments. */
+export function faultOfXorbit([name = '', ...argv]: readonly string[]): string | undefined {
+  if (name === '--help' || name === '--version') return undefined
+  const command = XORBIT_COMMANDS[name]
+  if (command === undefined) return `xorbit has no command ${name}`
+  const options = Object.fromEntries(
+    command.options.split(' ').map((option) => {
+      const type = option.endsWith('=') ? ('string' as const) : ('boolean' as const)
+      return [option.replace('=', ''), { type, multiple: option === 'bootstrap=' }]
+    }),
+  )
+  try {
+    const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true })
+    const [min, max] = command.operands
+    const isFitting = values.help === true || (positionals.length >= min && positionals.length <= max)
+    return isFitting ? undefined : `xorbit ${name} takes ${min} to ${max} operands, not ${positionals.length}`
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+function splitOutsideQuotes(line: string): string[] {
+  const quoted: string[] = []
+  const plain = line.replace(/'[^']*'|"[^"]*"/g, (text) => `\0${quoted.push(text) - 1}\0`)
+  return plain
+    .split(/&&|\|\||[;|&]/)
+    .map((part) => part.replace(/\s*[<>]+\s*\S+/g, ''))
+    .map((part) => part.replace(/\0(\d+)\0/g, (_, i) => quoted[Number(i)] as string))
+}
+
+function wordsOf(command: string): string[] {
+  const words = [...command.matchAll(/(?:[^\s'"]|'[^']*'|"[^"]*")+/g)].map(([word]) => word.replace(/['"]/g, ''))
+  while (words.length > 0 && (/^\w+=/.test(words[0] as string) || PREFIXES.has(words[0] as string))) words.shift()
+  return words
+}
