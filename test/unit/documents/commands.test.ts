@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { commandsOf, faultOf, faultOfXorbit, XORBIT_COMMANDS } from './commands.js'
+import { COMMANDS } from '../../../src/cli/program.js'
+import { STATUS } from '../../../src/cli/status.js'
+import { commandsOf, faultOf, faultOfXorbit } from './commands.js'
 import { BLOCKS, DOCUMENTS, firstCells, read } from './documents.js'
 
 /** Commands by where they stand, those within a line too. */
@@ -14,6 +16,8 @@ const commands: (readonly [place: string, words: string[]])[] = [
   ),
 ]
 
+const NAMES = COMMANDS.map(({ name }) => name)
+
 describe('the commands of all documents', () => {
   test('are commands that there are', () => {
     expect(commands.length).toBeGreaterThan(30)
@@ -25,7 +29,7 @@ describe('the commands of all documents', () => {
     const called = new Set(
       commands.flatMap(([, [name, program, command]]) => (name === 'npx' && program ? [command] : [])),
     )
-    expect(Object.keys(XORBIT_COMMANDS).filter((name) => !called.has(name))).toEqual([])
+    expect(NAMES.filter((name) => !called.has(name))).toEqual([])
   })
 
   test('are read as a shell reads them', () => {
@@ -56,17 +60,17 @@ describe('the commands of all documents', () => {
 describe('the README', () => {
   test('has each command of the program in a table', () => {
     const cells = firstCells('README.md')
-    expect(Object.keys(XORBIT_COMMANDS).filter((name) => !new RegExp(`^\`${name}[ \`]`, 'm').test(cells))).toEqual([])
+    expect(NAMES.filter((name) => !new RegExp(`^\`${name}[ \`]`, 'm').test(cells))).toEqual([])
   })
 
   test('names only options that a command has', () => {
     const rows = [...read('README.md').matchAll(/^\| `([a-z-]+)[^|]*\| (.*) \|$/gm)].filter(([, name]) =>
-      Object.hasOwn(XORBIT_COMMANDS, name as string),
+      NAMES.includes(name as string),
     )
-    expect(rows).toHaveLength(Object.keys(XORBIT_COMMANDS).length)
+    expect(rows).toHaveLength(NAMES.length)
     for (const [, name = '', text = ''] of rows) {
-      const { operands } = XORBIT_COMMANDS[name] as { operands: readonly [number, number] }
-      const positionals = new Array(operands[0]).fill('X')
+      const operands = COMMANDS.find((command) => command.name === name)?.operands ?? []
+      const positionals = operands.filter(({ isOptional }) => !isOptional).map(() => 'X')
       for (const [, option = '', value = ''] of text.matchAll(/`(--[a-z-]+)(?: ([^`]+))?`/g)) {
         const argv = [name, ...positionals, option, ...(value === '' ? [] : [value])]
         const fault = faultOfXorbit(argv) ?? ''
@@ -74,5 +78,11 @@ describe('the README', () => {
         expect(value === '' ? fault.replace(/.*argument missing.*/s, '') : fault).toBe('')
       }
     }
+  })
+
+  test('has each exit status in a table', () => {
+    const cells = firstCells('README.md')
+    const statuses = [...Object.values(STATUS), 130, 143]
+    expect(statuses.filter((status) => !new RegExp(`\\b${status}\\b`).test(cells))).toEqual([])
   })
 })

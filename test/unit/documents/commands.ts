@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readArguments } from '../../../src/cli/arguments.js'
+import { COMMANDS } from '../../../src/cli/program.js'
+import { COMMON_OPTIONS } from '../../../src/cli/session.js'
 import { ROOT } from '../examples/programs.js'
 import { read } from './documents.js'
 
@@ -60,47 +62,14 @@ function faultOfNpm(command: string, rest: readonly string[]): string | undefine
   return Object.hasOwn(scripts, script) ? undefined : `there is no script ${script}`
 }
 
-interface XorbitCommand {
-  readonly operands: readonly [min: number, max: number]
-  /** With `=` where they take a value. */
-  readonly options: string
-}
-
-const OF_ALL = 'json quiet help'
-const OF_NODES = `bootstrap= network= host= ${OF_ALL}`
-const OF_SESSIONS = `timeout= ${OF_NODES}`
-const OF_VALUES = 'text= lifetime= stay'
-
-/** The program's commands. */
-export const XORBIT_COMMANDS: Readonly<Record<string, XorbitCommand>> = {
-  node: { operands: [0, 0], options: `port= data-folder= client metrics= stats= ${OF_NODES}` },
-  put: { operands: [0, 1], options: `${OF_VALUES} ${OF_SESSIONS}` },
-  get: { operands: [1, 1], options: `output= ${OF_SESSIONS}` },
-  keygen: { operands: [0, 0], options: `output= ${OF_ALL}` },
-  publish: { operands: [0, 1], options: `key= salt= seq= cas= ${OF_VALUES} ${OF_SESSIONS}` },
-  resolve: { operands: [1, 1], options: `salt= output= ${OF_SESSIONS}` },
-  announce: { operands: [1, 1], options: `port= data= key= for= ${OF_SESSIONS}` },
-  locate: { operands: [1, 1], options: OF_SESSIONS },
-  'find-node': { operands: [0, 1], options: OF_SESSIONS },
-  ping: { operands: [1, 1], options: `count= ${OF_SESSIONS}` },
-}
-
-/** What the program would say to these arguments. */
+/** What the program would say to these arguments, by its own parser. */
 export function faultOfXorbit([name = '', ...argv]: readonly string[]): string | undefined {
   if (name === '--help' || name === '--version') return undefined
-  const command = XORBIT_COMMANDS[name]
+  const command = COMMANDS.find((one) => one.name === name)
   if (command === undefined) return `xorbit has no command ${name}`
-  const options = Object.fromEntries(
-    command.options.split(' ').map((option) => {
-      const type = option.endsWith('=') ? ('string' as const) : ('boolean' as const)
-      return [option.replace('=', ''), { type, multiple: option === 'bootstrap=' }]
-    }),
-  )
   try {
-    const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true })
-    const [min, max] = command.operands
-    const isFitting = values.help === true || (positionals.length >= min && positionals.length <= max)
-    return isFitting ? undefined : `xorbit ${name} takes ${min} to ${max} operands, not ${positionals.length}`
+    readArguments(argv, command, { ...command.options, ...COMMON_OPTIONS })
+    return undefined
   } catch (error) {
     return (error as Error).message
   }
