@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { COMMANDS } from '../../../src/cli/program.js'
 import { STATUS } from '../../../src/cli/status.js'
@@ -21,7 +22,7 @@ const NAMES = COMMANDS.map(({ name }) => name)
 describe('the commands of all documents', () => {
   test('are commands that there are', () => {
     expect(commands.length).toBeGreaterThan(30)
-    const faults = commands.map(([place, words]) => [place, words.join(' '), faultOf(words)])
+    const faults = commands.map(([place, words]) => [place, words.join(' '), faultOf(words, dirname(place))])
     expect(faults.filter(([, , fault]) => fault !== undefined)).toEqual([])
   })
 
@@ -53,7 +54,7 @@ describe('the commands of all documents', () => {
     ['an operand too many', 'npx xorbit node 7400'],
     ['an option without its value', 'npx xorbit put --text'],
   ])('with %s are found', (_, shell) => {
-    expect(commandsOf(shell).map(faultOf)).toEqual([expect.stringMatching(/./)])
+    expect(commandsOf(shell).map((words) => faultOf(words))).toEqual([expect.stringMatching(/./)])
   })
 })
 

@@ -36,24 +36,29 @@ export function commandsOf(shell: string): string[][] {
     .filter((words) => words.length > 0)
 }
 
-/** What is wrong with a command; nothing if it is one that there is. */
-export function faultOf(words: readonly string[]): string | undefined {
+/**
+ * What is wrong with a command; nothing if it is one that there is.
+ *
+ * @param folder - of the document, from which files may be named as from the repository's root
+ */
+export function faultOf(words: readonly string[], folder = '.'): string | undefined {
   const [name = '', first = '', ...rest] = words
   if (name === 'npm') return faultOfNpm(first, rest)
-  if (name === 'npx') return first === 'xorbit' ? faultOfXorbit(rest) : faultOfTool(first, rest)
-  if (name === 'node') return faultOfFile([first, ...rest].find((word) => !word.startsWith('-')) ?? '')
+  if (name === 'npx') return first === 'xorbit' ? faultOfXorbit(rest) : faultOfTool(first, rest, folder)
+  if (name === 'node') return faultOfFile([first, ...rest].find((word) => !word.startsWith('-')) ?? '', folder)
   return OTHERS.has(name) ? undefined : `${name} is no command that is known here`
 }
 
 /** A tool of the repository: the files that it is told to take have to be there. */
-function faultOfTool(name: string, rest: readonly string[]): string | undefined {
+function faultOfTool(name: string, rest: readonly string[], folder: string): string | undefined {
   if (!Object.hasOwn(TOOLS, name)) return `npx ${name} is none of ours`
   if (!((TOOLS[name] as string) in devDependencies)) return `${name} is no dependency`
-  return rest.filter((word) => word.includes('/')).map(faultOfFile)[0]
+  return rest.filter((word) => word.includes('/')).map((path) => faultOfFile(path, folder))[0]
 }
 
-function faultOfFile(path: string): string | undefined {
-  return existsSync(join(ROOT, path)) ? undefined : `there is no ${path}`
+function faultOfFile(path: string, folder: string): string | undefined {
+  const isThere = ['.', folder].some((base) => existsSync(join(ROOT, base, path)))
+  return isThere ? undefined : `there is no ${path}`
 }
 
 function faultOfNpm(command: string, rest: readonly string[]): string | undefined {

@@ -27,6 +27,11 @@ describe('error codes', () => {
     expect(readdirSync(join(ROOT, FOLDER)).sort()).toEqual(codes.map((code) => `${code}.md`).sort())
   })
 
+  test('are pages of the site', () => {
+    const { projectDocuments } = JSON.parse(read('typedoc.json')) as { projectDocuments: string[] }
+    expect(projectDocuments).toContain(`${FOLDER}/*.md`)
+  })
+
   test('mean the same in the README', () => {
     const rows = [...read('README.md').matchAll(/^\| \[`(ERR_\w+)`\]\((.*?)\) \| (.*) \|$/gm)]
     const expected = codes.map((code) => [code, `${FOLDER}/${code}.md`, meanings.get(code)])
