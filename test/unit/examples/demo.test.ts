@@ -291,12 +291,4 @@ describe('the examples', () => {
     expect(stdout).toMatch(/^(?:ok {2}.+\n){15,}$/)
     expect(status).toBe(0)
   })
-
-  test('bootstrap-node.js listens until it is interrupted', async () => {
-    const file = join(folder, 'bootstrap-node.mjs')
-    await bundleProgram(`import './examples/bootstrap-node.js'`, file)
-    const { status, stdout } = await runProgram(file, ['0'], true)
-    expect(stdout).toContain('listening at')
-    expect(status).toBe(0)
-  })
 })
