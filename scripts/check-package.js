@@ -38,9 +38,10 @@ try {
   }
   await check('three nodes on loopback UDP', () => runProgram('loopback.js'))
   await check('npx xorbit: node, put, get, SIGTERM, kill -9 and restart', () => runProgram('program.js'))
-  for (const example of ['messages', 'names', 'peers', 'custom-record']) {
+  for (const example of ['messages', 'custom-record']) {
     await check(`examples/${example}.js of the package`, () => runExample(example))
   }
+  await check('the other examples of the package, each as several processes', runScenarios)
   await check('the main entry bundles for browsers', () => bundle(`export * from 'xorbit'`, 'main.js'))
   await check('the store on a disk bundles for browsers', () =>
     bundle(`export * from 'xorbit/level'`, 'level-bundle.js'),
@@ -172,9 +173,19 @@ function runExample(name) {
   runProgram(join('node_modules', 'xorbit', 'examples', `${name}.js`))
 }
 
+/** The tests of the examples, with the files of the package in the place of our own. */
+function runScenarios() {
+  const vitest = join(dirname(resolve('vitest/package.json')), 'vitest.mjs')
+  const examples = join(user, 'node_modules', 'xorbit', 'examples')
+  const args = [vitest, 'run', 'test/examples', '--reporter=json']
+  const report = command(process.execPath, args, root, { XORBIT_EXAMPLES: examples })
+  return `${JSON.parse(report).numPassedTests} scenarios`
+}
+
 /** Runs a command to its end and answers what it printed; where it fails, what it printed is the error. */
-function command(file, args, cwd) {
-  const options = { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: COMMAND_MS_MAX }
+function command(file, args, cwd, environment = {}) {
+  const env = { ...process.env, ...environment }
+  const options = { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: COMMAND_MS_MAX }
   const { status, signal, stdout, stderr, error } = spawnSync(file, args, options)
   if (error !== undefined) throw error
   if (status !== 0) throw new Error(`${stdout}${stderr}`.trim() || `ended with ${signal ?? status}`)

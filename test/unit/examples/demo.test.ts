@@ -259,26 +259,6 @@ describe('the examples', () => {
     expect(status).toBe(0)
   })
 
-  test('names.js moves a name, and refuses who has not seen that', async () => {
-    const { status, stdout, stderr } = await runExample('names')
-    expect(stderr).toBe('')
-    expect(stdout).toMatch(/^the name is [0-9a-f]{64}\nversion 1 is kept by [4-7] nodes\n/)
-    expect(stdout).toContain('the name leads to http://192.0.2.1/\n')
-    expect(stdout).toContain('the name now leads to http://192.0.2.2/, version 2\n')
-    expect(stdout).toMatch(/\nERR_CAS_MISMATCH: .*\n$/)
-    expect(status).toBe(0)
-  })
-
-  test('peers.js finds who is there, and no longer who has left', async () => {
-    const { status, stdout, stderr } = await runExample('peers')
-    expect(stderr).toBe('')
-    const there = 'Ada is at 127.0.0.1:8001\nBert is at 127.0.0.1:8002\n'
-    expect(stdout).toMatch(
-      new RegExp(`^${there}Ada leaves; [4-7] nodes have forgotten her\nBert is at 127.0.0.1:8002\n$`),
-    )
-    expect(status).toBe(0)
-  })
-
   test('custom-record.js counts the later vote of each voter', async () => {
     const { status, stdout, stderr } = await runExample('custom-record')
     expect({ stdout, stderr }).toEqual({ stdout: '1 of 2 say yes\n2 of 2 say yes\n', stderr: '' })
