@@ -1,0 +1,179 @@
+// @ts-check
+// A chat without a server: whoever is in a room announces itself under the room's topic, finds the others there, and
+// sends each line directly to each of them. What is shown of a peer was signed with its key.
+//
+//   node presence-chat.js lobby --name Ada --bootstrap 127.0.0.1:7400
+//
+// Lines of stdin go to everybody in the room; the end of stdin or Ctrl-C leaves it, with a goodbye.
+import process from 'node:process'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { createDht, generateKeyPair, keyOf, sign, toHex, verify } from 'xorbit'
+import { udp } from 'xorbit/udp'
+
+const USAGE = `usage: node presence-chat.js ROOM --name NAME --bootstrap HOST:PORT
+  --bootstrap HOST:PORT   a node to join through; may be repeated
+  --host ADDRESS          listen there; every address of the machine unless given
+  --every SECONDS         how often to look who is here; 5 unless given
+`
+const FAILURES_MAX = 2 // in a row: of one peer, and of looks that nobody at all answered
+const SILENCE_MS = 60_000 // for which a peer that does not answer is left alone
+const TEXT_BYTES_MAX = 400 // A message has at most 1,000 bytes; the others are signature, names and JSON.
+
+const { room, name, everyMs, bootstrap, host } = readArguments()
+const keys = generateKeyPair()
+const me = toHex(keys.publicKey)
+const topic = keyOf(`presence-chat/${room}`)
+
+/** Who is here, by public key. @type {Map<string, { name: string, address: string, failures: number }>} */
+const here = new Map()
+/** Until when those that did not answer are left alone. @type {Map<string, number>} */
+const silentUntil = new Map()
+/** The number of each peer's last message: an older one is late, or somebody repeats it. @type {Map<string, number>} */
+const lastNumber = new Map()
+
+const leaving = new AbortController()
+const { signal } = leaving
+for (const event of ['SIGINT', 'SIGTERM']) process.once(event, () => leaving.abort())
+
+// A peer that dies without a word is named by the network for five minutes then; without this, for an hour.
+const dht = createDht({ transport: udp(host === undefined ? {} : { host }), bootstrap, peerLifetimeMs: 300_000 })
+try {
+  await dht.start({ signal })
+  dht.handle('chat', (payload, { from }) => answer(payload, from.address))
+  const announcement = await dht.announce(topic, { keys, signal })
+  console.log(`you are ${name} ${me.slice(0, 8)} in ${room}`)
+
+  let sent = Promise.resolve() // One after the other, or a line could overtake the one before.
+  const sendToAll = (/** @type {string} */ kind, /** @type {string} */ text) => {
+    const send = () => Promise.all([...here].map(([id, { address }]) => request(id, address, kind, text)))
+    sent = sent.then(send).then(() => {})
+  }
+  const input = createInterface({ input: process.stdin })
+  input.on('line', (line) => {
+    if (Buffer.byteLength(JSON.stringify(line)) > TEXT_BYTES_MAX) process.stderr.write('too long, not sent\n')
+    else sendToAll('text', line)
+  })
+  input.on('close', () => leaving.abort())
+  try {
+    await watch()
+  } finally {
+    input.close()
+    sendToAll('bye', '')
+    await Promise.allSettled([sent, announcement.stop({ signal: AbortSignal.timeout(2_000) })])
+  }
+} catch (error) {
+  if (error !== signal.reason) {
+    process.stderr.write(`presence-chat: ${error instanceof Error ? error.message : error}\n`)
+    process.exitCode = 1
+  }
+} finally {
+  await dht.close()
+}
+
+/** Looks again and again who is here, until it is time to leave. */
+async function watch() {
+  for (let failures = 0; !signal.aborted; await delay(everyMs, undefined, { signal }).catch(() => {})) {
+    try {
+      const greetings = [...here].map(([id, { address }]) => request(id, address, 'hello', ''))
+      for await (const { publicKey, address } of dht.locate(topic, { signal })) {
+        const id = toHex(publicKey)
+        if (id === me || here.has(id) || (silentUntil.get(id) ?? 0) > Date.now()) continue
+        greetings.push(request(id, address, 'hello', ''))
+      }
+      await Promise.all(greetings)
+      // Is the room empty, or the network gone? What was located may have come from this node's own store.
+      if (here.size === 0) await dht.findNode(topic, { signal })
+      failures = 0
+    } catch (error) {
+      if (signal.aborted) return
+      if (++failures === FAILURES_MAX) throw error
+    }
+  }
+}
+
+/**
+ * Sends something to one peer. It is here when it signs its answer to this very message: an address proves nothing.
+ *
+ * @type {(id: string, address: string, kind: string, text: string) => Promise<void>}
+ */
+async function request(id, address, kind, text) {
+  const number = performance.timeOrigin + performance.now()
+  try {
+    const got = open(await dht.request(address, 'chat', seal(id, number, kind, text)))
+    if (got.id !== id || got.number !== number) throw new Error('another one is there')
+    if (kind !== 'bye') greet(id, got.name, address)
+  } catch {
+    // A datagram may get lost. Who leaves two messages without an answer is gone.
+    const peer = here.get(id)
+    if (peer !== undefined && ++peer.failures < FAILURES_MAX) return
+    silentUntil.set(id, Date.now() + SILENCE_MS)
+    if (here.delete(id)) console.log(`${peer?.name} ${id.slice(0, 8)} does not answer any more`)
+  }
+}
+
+/** @type {(payload: Uint8Array, address: string) => Uint8Array} */
+function answer(payload, address) {
+  const { id, number, kind, name, text } = open(payload)
+  if (number > (lastNumber.get(id) ?? 0)) {
+    lastNumber.set(id, number)
+    if (kind !== 'bye') greet(id, name, address)
+    else if (here.delete(id)) console.log(`${name} ${id.slice(0, 8)} has left`)
+    if (kind === 'text') console.log(`${name} ${id.slice(0, 8)}: ${text}`)
+  }
+  return seal(id, number, 'here', '')
+}
+
+/** @type {(id: string, name: string, address: string) => void} */
+function greet(id, name, address) {
+  if (!here.has(id)) console.log(`${name} ${id.slice(0, 8)} is here`)
+  here.set(id, { name, address, failures: 0 })
+}
+
+/**
+ * A message: public key 32 | signature 64 | JSON, which is signed. It names room and receiver: nobody can pass it on
+ * as one to somebody else.
+ *
+ * @type {(to: string, number: number, kind: string, text: string) => Uint8Array}
+ */
+function seal(to, number, kind, text) {
+  const signed = new TextEncoder().encode(JSON.stringify({ room, to, number, kind, name, text }))
+  return Uint8Array.of(...keys.publicKey, ...sign(signed, keys.secretKey), ...signed)
+}
+
+/** @type {(bytes: Uint8Array) => { id: string, number: number, kind: string, name: string, text: string }} */
+function open(bytes) {
+  const [publicKey, signature, signed] = [bytes.slice(0, 32), bytes.slice(32, 96), bytes.slice(96)]
+  const message = JSON.parse(new TextDecoder().decode(signed))
+  if (!verify(signature, signed, publicKey)) throw new Error('not signed by its sender')
+  if (message.room !== room || message.to !== me) throw new Error('not for us')
+  // What others write comes to a terminal: without control characters.
+  const [name, text] = [message.name, message.text].map((text) => String(text).replace(/\p{Cc}/gu, ' '))
+  return { ...message, id: toHex(publicKey), name, text }
+}
+
+function readArguments() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        name: { type: 'string', default: '' },
+        bootstrap: { type: 'string', multiple: true, default: [] },
+        host: { type: 'string' },
+        every: { type: 'string', default: '5' },
+      },
+    })
+    const { name, bootstrap, host, every } = values
+    const [room = ''] = positionals
+    const isName = (/** @type {string} */ text) => /^[\p{L}\p{N} ._-]{1,30}$/u.test(text)
+    if (positionals.length !== 1 || !isName(room)) throw new Error('one ROOM is wanted, of 1 to 30 letters and digits')
+    if (!isName(name)) throw new Error('--name takes 1 to 30 letters and digits')
+    if (bootstrap.length === 0) throw new Error('--bootstrap is missing')
+    if (!(Number(every) > 0)) throw new Error('--every takes seconds')
+    return { room, name, everyMs: 1000 * Number(every), bootstrap, host }
+  } catch (error) {
+    process.stderr.write(`presence-chat: ${error instanceof Error ? error.message : error}\n\n${USAGE}`)
+    return process.exit(2)
+  }
+}
