@@ -127,8 +127,13 @@ function readArguments() {
         host: { type: 'string' },
         watch: { type: 'boolean', default: false },
         every: { type: 'string', default: '10' },
+        help: { type: 'boolean', default: false },
       },
     })
+    if (values.help) {
+      process.stdout.write(USAGE)
+      process.exit(0)
+    }
     const { bootstrap, host, watch: isWatching, every } = values
     const [command = '', subject = '', value = ''] = positionals
     const operands = { create: 1, point: 2, follow: 1 }[command]

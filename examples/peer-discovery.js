@@ -166,8 +166,13 @@ function readArguments() {
         bootstrap: { type: 'string', multiple: true, default: [] },
         host: { type: 'string' },
         every: { type: 'string', default: '5' },
+        help: { type: 'boolean', default: false },
       },
     })
+    if (values.help) {
+      process.stdout.write(USAGE)
+      process.exit(0)
+    }
     const { offer: offers, want: wants, peers, height, chain, bootstrap, host, every } = values
     if (offers.length + wants.length === 0) throw new Error('--offer or --want is missing')
     for (const word of [chain, ...offers, ...wants]) {

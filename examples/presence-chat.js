@@ -162,8 +162,13 @@ function readArguments() {
         bootstrap: { type: 'string', multiple: true, default: [] },
         host: { type: 'string' },
         every: { type: 'string', default: '5' },
+        help: { type: 'boolean', default: false },
       },
     })
+    if (values.help) {
+      process.stdout.write(USAGE)
+      process.exit(0)
+    }
     const { name, bootstrap, host, every } = values
     const [room = ''] = positionals
     const isName = (/** @type {string} */ text) => /^[\p{L}\p{N} ._-]{1,30}$/u.test(text)

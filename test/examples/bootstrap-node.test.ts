@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { argumentsFor, network, silentAddress } from './network.js'
-import { expectUsage, run, start, temporaryFolder } from './processes.js'
+import { expectHelp, expectUsage, run, start, temporaryFolder } from './processes.js'
 
 const NODE = 'bootstrap-node/bootstrap-node.js'
 
@@ -59,3 +59,5 @@ test.each([[['--port', 'many']], [['--port', '65536']], [['--join-within', '0']]
   'a bootstrap node refuses %j',
   (args) => expectUsage(NODE, args),
 )
+
+test('a bootstrap node explains itself', () => expectHelp(NODE))

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import type { Network } from './network.js'
 import { argumentsFor, network, silentAddress } from './network.js'
-import { end, expectUsage, run, start, temporaryFolder } from './processes.js'
+import { end, expectHelp, expectUsage, run, start, temporaryFolder } from './processes.js'
 
 let shared: Network
 beforeAll(async () => {
@@ -126,3 +126,5 @@ test.each([
   [['follow', 'ab'.repeat(32), '--every', 'now', '--bootstrap', '127.0.0.1:7400']],
   [['create', 'key.json', '--quickly']],
 ])('names.js refuses %j', (args) => expectUsage('names.js', args))
+
+test('names.js explains itself', () => expectHelp('names.js'))

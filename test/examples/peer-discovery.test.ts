@@ -5,7 +5,7 @@ import { udp } from '../../src/transport/udp.js'
 import type { Network } from './network.js'
 import { argumentsFor, network, silentAddress } from './network.js'
 import type { Program } from './processes.js'
-import { end, expectUsage, run, start } from './processes.js'
+import { end, expectHelp, expectUsage, run, start } from './processes.js'
 
 let joining: Network
 
@@ -147,3 +147,5 @@ test.each([
   [['--want', 'archive', '--height', '-1', '--bootstrap', '127.0.0.1:7400']],
   [['archive', '--want', 'archive', '--bootstrap', '127.0.0.1:7400']],
 ])('peer-discovery.js refuses %j', (args) => expectUsage('peer-discovery.js', args))
+
+test('peer-discovery.js explains itself', () => expectHelp('peer-discovery.js'))

@@ -4,7 +4,7 @@ import { udp } from '../../src/transport/udp.js'
 import type { Network } from './network.js'
 import { argumentsFor, network, silentAddress } from './network.js'
 import type { Program } from './processes.js'
-import { end, expectUsage, run, start } from './processes.js'
+import { end, expectHelp, expectUsage, run, start } from './processes.js'
 
 let joining: Network
 
@@ -128,3 +128,5 @@ test.each([
   [['lobby', '--name', 'Ada']],
   [['lobby', '--name', 'Ada', '--bootstrap', '127.0.0.1:7400', '--every', '-1']],
 ])('presence-chat.js refuses %j', (args) => expectUsage('presence-chat.js', args))
+
+test('presence-chat.js explains itself', () => expectHelp('presence-chat.js'))

@@ -193,6 +193,13 @@ export async function expectUsage(path: string, args: readonly string[]): Promis
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
 }
 
+/** Expects that an example explains itself when asked to. */
+export async function expectHelp(path: string): Promise<void> {
+  const { status, stdout, stderr } = await run(path, ['--help'])
+  expect(stdout).toMatch(/^usage: /)
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+}
+
 function fileOf(path: string): Promise<string> {
   if (EXAMPLES !== undefined) return Promise.resolve(resolve(EXAMPLES, path))
   let file = files.get(path)
