@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { createDht, generateKeyPair, keyOf, toHex } from '../../src/index.js'
+import type { Dht, KeyPair } from '../../src/index.js'
+import { createDht, generateKeyPair, keyOf, sign, toHex } from '../../src/index.js'
 import { udp } from '../../src/transport/udp.js'
 import type { Network } from './network.js'
 import { argumentsFor, network, silentAddress } from './network.js'
@@ -13,6 +14,28 @@ async function enter(room: string, name: string): Promise<{ chat: Program; id: s
   const chat = await start('presence-chat.js', [room, '--name', name, '--every', '0.3', ...joining.arguments])
   const [, id] = await chat.waitFor(/^you are .+ ([0-9a-f]{8}) in .+$/m)
   return { chat, id: id as string }
+}
+
+/** A node of the test's own, which is closed with it. */
+async function joinRoom(): Promise<Dht> {
+  const dht = createDht({ transport: udp({ host: '127.0.0.1' }), bootstrap: joining.addresses })
+  onTestFinished(() => dht.close())
+  await dht.start()
+  return dht
+}
+
+async function locateIn(room: string, dht: Dht, start: string): Promise<{ id: string; address: string }> {
+  for await (const { publicKey, address } of dht.locate(keyOf(`presence-chat/${room}`))) {
+    const id = toHex(publicKey)
+    if (id.startsWith(start)) return { id, address }
+  }
+  throw new Error('not located')
+}
+
+/** A message as peers send it, or one that claims another key than it is signed with. */
+function seal({ publicKey, secretKey }: KeyPair, message: object | null, signer: KeyPair | undefined = undefined) {
+  const signed = new TextEncoder().encode(JSON.stringify(message))
+  return Uint8Array.of(...publicKey, ...sign(signed, signer?.secretKey ?? secretKey), ...signed)
 }
 
 describe('in a room', () => {
@@ -76,33 +99,64 @@ describe('in a room', () => {
     expect(status).toBe(1)
   })
 
-  test('who has the place of a peer, but not its key, is not shown', async () => {
+  test('only what was signed for this room, this receiver and this moment is shown', async () => {
     const ada = await enter('f', 'Ada')
-    const liar = createDht({ transport: udp({ host: '127.0.0.1' }), bootstrap: joining.addresses })
-    onTestFinished(() => liar.close())
-    await liar.start()
-    let asked = 0
-    // It sends back what it got, as if it had been its own; then it sends what it got to Ada.
-    liar.handle('chat', (payload) => {
-      asked++
-      return payload
-    })
-    await liar.announce(keyOf('presence-chat/f'), { keys: generateKeyPair() })
-    await expect.poll(() => asked, { timeout: 10_000 }).toBeGreaterThan(0)
-    const address = `127.0.0.1:${await portOf(liar, ada.id)}`
-    const forged = new TextEncoder().encode(
-      `${'k'.repeat(96)}{"room":"f","to":"","number":1,"kind":"text","name":"Bert"}`,
-    )
-    for (const bytes of [forged, new Uint8Array(0), new TextEncoder().encode(`${'k'.repeat(96)}null`)]) {
-      await expect(liar.request(address, 'chat', bytes)).rejects.toMatchObject({ code: 'ERR_REMOTE' })
-    }
+    const dht = await joinRoom()
+    const keys = generateKeyPair()
+    const { id: to, address } = await locateIn('f', dht, ada.id)
+    const good = { room: 'f', to, number: 1_000, kind: 'text', name: 'Bert', text: 'good' }
+    const ask = (bytes: Uint8Array) => dht.request(address, 'chat', bytes)
+
+    const refused = [
+      seal(keys, good, generateKeyPair()),
+      seal(keys, { ...good, to: toHex(keys.publicKey) }),
+      seal(keys, { ...good, room: 'g' }),
+      seal(keys, null),
+      new Uint8Array(0),
+    ]
+    for (const bytes of refused) await expect(ask(bytes)).rejects.toMatchObject({ code: 'ERR_REMOTE' })
     expect(ada.chat.stdout).toMatch(/^you are Ada \w+ in f\n$/)
 
-    async function portOf(dht: typeof liar, id: string): Promise<number> {
-      for await (const { publicKey, port } of dht.locate(keyOf('presence-chat/f'))) {
-        if (toHex(publicKey).startsWith(id)) return port as number
-      }
-      throw new Error('not located')
+    await ask(seal(keys, good))
+    const id = toHex(keys.publicKey).slice(0, 8)
+    await ada.chat.waitFor(`Bert ${id} is here\nBert ${id}: good\n`)
+    await ask(seal(keys, good))
+    await ask(seal(keys, { ...good, number: 999, text: 'late' }))
+    await ask(seal(keys, { ...good, number: 1_001, text: 'a\u001b[2Jb' }))
+    await ada.chat.waitFor('a [2Jb')
+    expect(ada.chat.stdout.match(/^Bert \w+: .*$/gm)).toEqual([`Bert ${id}: good`, `Bert ${id}: a [2Jb`])
+  })
+
+  test('who has the place of a peer, but not its key, is not here', async () => {
+    const answers: readonly ((keys: KeyPair, asked: Uint8Array) => Uint8Array)[] = [
+      (keys, asked) => answer(keys, asked, { number: 1 }),
+      (_, asked) => answer(generateKeyPair(), asked),
+      (keys, asked) => answer(keys, asked, {}, generateKeyPair()),
+      (_, asked) => asked,
+    ]
+    let asked = 0
+    for (const lie of answers) await announce(lie)
+    const honest = await announce(answer)
+    const ada = await enter('f', 'Ada')
+    await ada.chat.waitFor(`Bert ${honest} is here`)
+    await expect.poll(() => asked, { timeout: 10_000 }).toBeGreaterThan(answers.length)
+    ada.chat.typeEnd()
+    expect((await ada.chat.end()).stdout).toMatch(/^you are Ada \w+ in f\nBert \w+ is here\n$/)
+
+    async function announce(lie: (typeof answers)[number]): Promise<string> {
+      const [dht, keys] = [await joinRoom(), generateKeyPair()]
+      dht.handle('chat', (payload) => {
+        asked++
+        return lie(keys, payload)
+      })
+      await dht.announce(keyOf('presence-chat/f'), { keys })
+      return toHex(keys.publicKey).slice(0, 8)
+    }
+
+    function answer(keys: KeyPair, payload: Uint8Array, changes: object = {}, signer = keys): Uint8Array {
+      const { room, number } = JSON.parse(new TextDecoder().decode(payload.slice(96)))
+      const to = toHex(payload.slice(0, 32))
+      return seal(keys, { room, to, number, kind: 'here', name: 'Bert', text: '', ...changes }, signer)
     }
   })
 
