@@ -25,7 +25,7 @@ const USAGE = `usage: node names.js create KEYFILE
   --watch                 look again every so often, and say when it has moved, until Ctrl-C
   --every SECONDS         how often; 10 unless given
 `
-const FAILURES_MAX = 3 // in a row: one look may fail while the network mends itself
+const FAILURES_MAX = 2 // in a row: one look may fail while the network mends itself
 
 const interrupt = new AbortController()
 const { signal } = interrupt

@@ -33,9 +33,20 @@ async function locateIn(room: string, dht: Dht, start: string): Promise<{ id: st
 }
 
 /** A message as peers send it, or one that claims another key than it is signed with. */
-function seal({ publicKey, secretKey }: KeyPair, message: object | null, signer: KeyPair | undefined = undefined) {
+function seal({ publicKey, secretKey }: KeyPair, message: object | null, signer?: KeyPair): Uint8Array {
   const signed = new TextEncoder().encode(JSON.stringify(message))
   return Uint8Array.of(...publicKey, ...sign(signed, signer?.secretKey ?? secretKey), ...signed)
+}
+
+function contentOf(payload: Uint8Array): { room: string; number: number; kind: string; text: string } {
+  return JSON.parse(new TextDecoder().decode(payload.slice(96)))
+}
+
+/** What a peer answers, or one that lies. */
+function answer(keys: KeyPair, payload: Uint8Array, changes: object = {}, signer = keys): Uint8Array {
+  const { room, number } = contentOf(payload)
+  const to = toHex(payload.slice(0, 32))
+  return seal(keys, { room, to, number, kind: 'here', name: 'Bert', text: '', ...changes }, signer)
 }
 
 describe('in a room', () => {
@@ -91,12 +102,38 @@ describe('in a room', () => {
     await bert.chat.waitFor(`Ada ${ada.id}: just the two of us`)
   })
 
-  test('alone in a room, it ends with status 1 when its network is cut', async () => {
-    const { chat } = await enter('d', 'Ada')
-    await joining.cut()
-    const { status, stderr } = await chat.end()
+  test('left alone, it ends with status 1 when its network is cut', async () => {
+    // It keeps the announcement of the other one itself by then, and so still locates it.
+    const [ada, bert] = [await enter('d', 'Ada'), await enter('d', 'Bert')]
+    await ada.chat.waitFor(`${bert.id} is here`)
+    await Promise.all([joining.cut(), end(bert.chat)])
+    const { status, stdout, stderr } = await ada.chat.end()
+    expect(stdout).toContain(`Bert ${bert.id} does not answer any more\n`)
     expect(stderr).toMatch(/^presence-chat: .*answered/)
     expect(status).toBe(1)
+  })
+
+  test('a line is sent when the one before has been answered', async () => {
+    const ada = await enter('h', 'Ada')
+    const [dht, keys] = [await joinRoom(), generateKeyPair()]
+    const texts: string[] = []
+    let waiting = 0
+    let waitingMax = 0
+    dht.handle('chat', async (payload) => {
+      const { kind, text } = contentOf(payload)
+      if (kind === 'text') {
+        waitingMax = Math.max(waitingMax, ++waiting)
+        texts.push(text)
+        await new Promise((done) => setTimeout(done, 100))
+        waiting--
+      }
+      return answer(keys, payload)
+    })
+    await dht.announce(keyOf('presence-chat/h'), { keys })
+    await ada.chat.waitFor('Bert')
+    for (const text of ['a', 'b', 'c']) ada.chat.type(text)
+    await expect.poll(() => texts, { timeout: 10_000 }).toEqual(['a', 'b', 'c'])
+    expect(waitingMax).toBe(1)
   })
 
   test('only what was signed for this room, this receiver and this moment is shown', async () => {
@@ -151,12 +188,6 @@ describe('in a room', () => {
       })
       await dht.announce(keyOf('presence-chat/f'), { keys })
       return toHex(keys.publicKey).slice(0, 8)
-    }
-
-    function answer(keys: KeyPair, payload: Uint8Array, changes: object = {}, signer = keys): Uint8Array {
-      const { room, number } = JSON.parse(new TextDecoder().decode(payload.slice(96)))
-      const to = toHex(payload.slice(0, 32))
-      return seal(keys, { room, to, number, kind: 'here', name: 'Bert', text: '', ...changes }, signer)
     }
   })
 

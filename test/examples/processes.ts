@@ -9,7 +9,7 @@ import type { Ended } from '../unit/examples/programs.js'
 import { bundleProgram } from '../unit/examples/programs.js'
 
 /** How long a test waits for a line, or for an end, in ms: only what went wrong takes as long. */
-const WAIT_MS_MAX = 20_000
+const WAIT_MS_MAX = 30_000
 
 /** How long a process lives at most, in ms, even where nobody is left to kill it. */
 const LIFE_MS_MAX = 120_000
