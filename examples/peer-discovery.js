@@ -72,9 +72,9 @@ async function lookAfterPeers() {
   for (let failures = 0; !signal.aborted; await delay(everyMs, undefined, { signal }).catch(() => {})) {
     await Promise.all([...connected].map(([id, { address }]) => check(id, address)))
     try {
+      // Is there nobody who suits, or no network? What is located may come from this node's own store.
+      if (connected.size === 0) await dht.findNode(dht.id, { signal })
       if (wants.length > 0 && connected.size < peersMax) await connectMore()
-      // Is there nobody who suits, or no network? What was located may have come from this node's own store.
-      if (connected.size === 0) await dht.findNode(keyOf(me), { signal })
       failures = 0
     } catch (error) {
       if (signal.aborted) return

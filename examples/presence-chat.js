@@ -76,6 +76,8 @@ try {
 async function watch() {
   for (let failures = 0; !signal.aborted; await delay(everyMs, undefined, { signal }).catch(() => {})) {
     try {
+      // Is the room empty, or the network gone? What is located may come from this node's own store.
+      if (here.size === 0) await dht.findNode(topic, { signal })
       const greetings = [...here].map(([id, { address }]) => request(id, address, 'hello', ''))
       for await (const { publicKey, address } of dht.locate(topic, { signal })) {
         const id = toHex(publicKey)
@@ -83,8 +85,6 @@ async function watch() {
         greetings.push(request(id, address, 'hello', ''))
       }
       await Promise.all(greetings)
-      // Is the room empty, or the network gone? What was located may have come from this node's own store.
-      if (here.size === 0) await dht.findNode(topic, { signal })
       failures = 0
     } catch (error) {
       if (signal.aborted) return
