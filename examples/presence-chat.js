@@ -115,6 +115,7 @@ async function request(id, address, kind, text) {
 
 /** @type {(payload: Uint8Array, address: string) => Uint8Array} */
 function answer(payload, address) {
+  if (signal.aborted) throw new Error('leaving') // An answer that comes after the goodbye would undo it.
   const { id, number, kind, name, text } = open(payload)
   if (number > (lastNumber.get(id) ?? 0)) {
     lastNumber.set(id, number)

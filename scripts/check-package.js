@@ -13,6 +13,7 @@ import { formatMessage } from 'publint/utils'
 import ts from 'typescript'
 
 const COMMAND_MS_MAX = 120_000
+const SCENARIOS_MS_MAX = 400_000
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const programs = fileURLToPath(new URL('package', import.meta.url))
@@ -177,15 +178,15 @@ function runExample(name) {
 function runScenarios() {
   const vitest = join(dirname(resolve('vitest/package.json')), 'vitest.mjs')
   const examples = join(user, 'node_modules', 'xorbit', 'examples')
-  const args = [vitest, 'run', 'test/examples', '--reporter=json']
-  const report = command(process.execPath, args, root, { XORBIT_EXAMPLES: examples })
-  return `${JSON.parse(report).numPassedTests} scenarios`
+  const env = { ...process.env, XORBIT_EXAMPLES: examples, NO_COLOR: '1' }
+  const report = command(process.execPath, [vitest, 'run', 'test/examples'], root, { env, timeout: SCENARIOS_MS_MAX })
+  return `${/Tests +(\d+) passed/.exec(report)?.[1]} tests`
 }
 
 /** Runs a command to its end and answers what it printed; where it fails, what it printed is the error. */
-function command(file, args, cwd, environment = {}) {
-  const env = { ...process.env, ...environment }
-  const options = { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: COMMAND_MS_MAX }
+function command(file, args, cwd, changes = {}) {
+  const stdio = ['ignore', 'pipe', 'pipe']
+  const options = { cwd, encoding: 'utf8', stdio, timeout: COMMAND_MS_MAX, ...changes }
   const { status, signal, stdout, stderr, error } = spawnSync(file, args, options)
   if (error !== undefined) throw error
   if (status !== 0) throw new Error(`${stdout}${stderr}`.trim() || `ended with ${signal ?? status}`)
