@@ -2,7 +2,7 @@ import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import type { Network } from './network.js'
-import { argumentsFor, network, silentAddress } from './network.js'
+import { argumentsFor, network } from './network.js'
 import { end, expectHelp, expectUsage, run, start, temporaryFolder } from './processes.js'
 
 let shared: Network
@@ -78,21 +78,6 @@ test('a follower whose network is cut ends with status 1', async () => {
   const { status, stderr } = await follower.end()
   expect(stderr).toMatch(/^names: .*answered/)
   expect(status).toBe(1)
-})
-
-test('with nobody to join through, both ends fail with status 1', async () => {
-  const args = argumentsFor(await silentAddress())
-  const { path, name } = await createName()
-  const commands = [
-    ['point', path, 'here'],
-    ['follow', name],
-  ]
-  for (const { status, stdout, stderr } of await Promise.all(
-    commands.map((command) => run('names.js', [...command, ...args])),
-  )) {
-    expect(stderr).toMatch(/^names: .*bootstrap/)
-    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
-  }
 })
 
 test('a name that has expired everywhere goes on with the next version', async () => {

@@ -3,9 +3,9 @@ import type { AppHandler, KeyPair } from '../../src/index.js'
 import { createDht, generateKeyPair, keyOf, sign } from '../../src/index.js'
 import { udp } from '../../src/transport/udp.js'
 import type { Network } from './network.js'
-import { argumentsFor, network, silentAddress } from './network.js'
+import { network } from './network.js'
 import type { Program } from './processes.js'
-import { end, expectHelp, expectUsage, run, start } from './processes.js'
+import { end, expectHelp, expectUsage, start } from './processes.js'
 
 let joining: Network
 
@@ -127,15 +127,6 @@ describe('peer discovery', () => {
       expect(status).toBe(1)
     }
   })
-})
-
-test('with nobody to join through it ends with status 1', async () => {
-  const { status, stdout, stderr } = await run('peer-discovery.js', [
-    ...['--want', 'archive'],
-    ...argumentsFor(await silentAddress()),
-  ])
-  expect(stderr).toMatch(/^peer-discovery: .*bootstrap/)
-  expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
 })
 
 test.each([

@@ -3,9 +3,9 @@ import type { Dht, KeyPair } from '../../src/index.js'
 import { createDht, generateKeyPair, keyOf, sign, toHex } from '../../src/index.js'
 import { udp } from '../../src/transport/udp.js'
 import type { Network } from './network.js'
-import { argumentsFor, network, silentAddress } from './network.js'
+import { network } from './network.js'
 import type { Program } from './processes.js'
-import { end, expectHelp, expectUsage, run, start } from './processes.js'
+import { end, expectHelp, expectUsage, start } from './processes.js'
 
 let joining: Network
 
@@ -196,13 +196,6 @@ describe('in a room', () => {
     chat.type('x'.repeat(500))
     await chat.waitFor('too long, not sent', 'stderr')
   })
-})
-
-test('with nobody to join through it ends with status 1', async () => {
-  const args = ['e', '--name', 'Ada', ...argumentsFor(await silentAddress())]
-  const { status, stdout, stderr } = await run('presence-chat.js', args)
-  expect(stderr).toMatch(/^presence-chat: .*bootstrap/)
-  expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
 })
 
 test.each([
