@@ -35,7 +35,7 @@ export interface MetricsServer {
 /**
  * Serves `/metrics` and `/healthz`.
  *
- * @throws UsageError when it can't listen there
+ * @throws Error when it can't listen there
  */
 export async function serveMetrics(
   { host, port }: MetricsAddress,
@@ -79,9 +79,8 @@ export async function serveMetrics(
 function listening(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
-      reject(
-        new UsageError(`--metrics can't listen at ${quoted(`${host}:${port}`)}: ${error.message}`, { cause: error }),
-      )
+      // Not a wrong argument: whoever has the port may be gone soon.
+      reject(new Error(`--metrics can't listen at ${quoted(`${host}:${port}`)}: ${error.message}`, { cause: error }))
     })
     server.listen(port, host, resolve)
   })
