@@ -2,7 +2,6 @@ import type { Server } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { integer, quoted } from './arguments.js'
-import { UsageError } from './status.js'
 
 /** Nobody who asks for metrics needs longer, in ms. */
 const REQUEST_MS_MAX = 5000
