@@ -45,8 +45,9 @@ export class FolderInUseError extends Error {
   readonly pid: number
 
   constructor(folder: string, file: string, pid: number) {
-    const who = pid === process.pid ? 'this process already' : `process ${pid}`
-    super(`${folder} is in use by ${who}. If that is no node of xorbit, remove ${join(folder, file)}`)
+    const isOwn = pid === process.pid
+    const advice = `. If that is no node of xorbit, remove ${join(folder, file)}`
+    super(`${folder} is in use by ${isOwn ? 'this process already' : `process ${pid}${advice}`}`)
     this.name = 'FolderInUseError'
     this.pid = pid
   }
