@@ -15,6 +15,8 @@ import { distribution } from '../statistics.js'
 
 /** Between two questions. */
 const PAUSE_MS = 10
+/** As long as a call of the node's may take. */
+const ECHO_MS_MAX = 2_000
 
 const address = process.argv[2]
 const dht = createDht({ transport: udp({ host: '127.0.0.1' }), bootstrap: [String(address)], client: true })
@@ -43,10 +45,14 @@ async function ping() {
 }
 
 async function echo() {
-  await asker.exchange(1, (elapsedMs) => {
-    tookMs.echo.push(elapsedMs)
+  let isOver = false
+  const answered = asker.exchange(1, (elapsedMs) => {
+    if (!isOver) tookMs.echo.push(elapsedMs)
     return false
   })
+  // A datagram may be lost there too.
+  await Promise.race([answered, sleep(ECHO_MS_MAX, undefined, { ref: false })])
+  isOver = true
 }
 
 process.on('message', () => {
