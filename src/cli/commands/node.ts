@@ -121,12 +121,12 @@ function tellEvents({ output }: Call, dht: Dht): void {
   })
 }
 
-function tellFolder({ output }: Call, path: string, { storage }: DataFolder): void {
+function tellFolder({ output }: Call, path: string, { storage, report }: DataFolder): void {
   const { records, isComplete, missing, corrupt, isIdentityLost } = storage.report
   output.say(`${path}: ${counted(records, 'record')}`)
-  if (isComplete) return
-  const lost = missing + corrupt
-  output.warn(`${path} is damaged: ${counted(lost, 'record')} lost${isIdentityLost ? ', and the id' : ''}`)
+  if (isComplete && report.damagedBytes === 0) return
+  const identity = isIdentityLost ? ', and the id' : ''
+  output.warn(`${path} is damaged: ${counted(missing + corrupt, 'record')} lost${identity}; going on with the rest`)
 }
 
 function metricsOf(dht: Dht, network = 'xorbit'): () => string {

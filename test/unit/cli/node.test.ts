@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -94,6 +94,24 @@ describe('node', () => {
     await other.ended
     const found = await xorbit(['get', key.trim(), '-b', after.address, '--host', '127.0.0.1'])
     expect(found).toMatchObject({ status: 0, stdout: 'kept' })
+  })
+
+  test('damage in the folder is told, and the node goes on with the rest', async () => {
+    const path = join(folder, 'damaged')
+    const other = await node()
+    const before = await node('--data-folder', path, '-b', other.address)
+    await before.until(/^joined/m)
+    for (const value of ['one', 'two', 'three'])
+      await xorbit(['put', '-t', value, '-b', before.address, '--host', '127.0.0.1'])
+    before.signal('SIGTERM')
+    await before.ended
+    const journal = join(path, 'journal')
+    const bytes = readFileSync(journal)
+    // The first batch is behind the head of the file, which has two copies.
+    bytes.writeUInt8(bytes.readUInt8(8_192 + 600) ^ 1, 8_192 + 600)
+    writeFileSync(journal, bytes)
+    const after = await node('--data-folder', path)
+    await after.until(/ is damaged: \d records? lost.*; going on with the rest$/m, 'stderr')
   })
 
   test('a folder that can not be used is told', async () => {
