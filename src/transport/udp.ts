@@ -13,6 +13,7 @@ import { ParsedAddresses } from './parsed-addresses.js'
 import { asDhtError, asError, closedWhileStarting, codeOf } from './udp-errors.js'
 import type { UdpConfig, UdpOptions } from './udp-options.js'
 import { withDefaults } from './udp-options.js'
+import { answerLiterally, enlarge, queueOf } from './udp-socket.js'
 
 export type { UdpOptions } from './udp-options.js'
 
@@ -61,7 +62,8 @@ const NO_SUCH_FAMILY = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EPROTONOSUPPOR
  * Nothing that the network does throws or ends it: errors are counted and the sockets are kept. One that
  * the system breaks for good is not reopened; its errors show in `stats()`, whose counters are
  * - `datagramsSent`, `bytesSent`: what the system took, as far as is known: as asking takes as long as sending, it is
- *   asked for all of the first 64 datagrams after the start and after one that it refused, and then for one in 16;
+ *   asked for all of the first 64 datagrams after the start and after one that it refused, and then for one in 16; on
+ *   Deno for all, as its sockets do not say how much waits in them;
  * - `datagramsReceived`, `bytesReceived`;
  * - `receivedUnanswerable`: datagrams dropped because their sender's address can't be sent to;
  * - `callbackErrors`: what `onDatagram` threw, which is a fault of the program; the first is also a warning
@@ -95,6 +97,8 @@ class UdpTransport implements Transport {
   #onDatagram: ((from: Address, bytes: Uint8Array) => void) | undefined
   /** Datagrams sent since the start or the last refusal. */
   #sentWell = 0
+  /** What sockets have not yet said to be gone, where they can't tell the length of their queue. */
+  #unsentBytes = 0
   #datagramsSent = 0
   #bytesSent = 0
   #datagramsReceived = 0
@@ -219,13 +223,16 @@ class UdpTransport implements Transport {
   #sendWith(socket: Socket, port: number, host: string, bytes: Uint8Array): void {
     try {
       const { length } = bytes
-      if (socket.getSendQueueSize() + length > UNSENT_BYTES_MAX) {
+      const queuedBytes = queueOf(socket)
+      if ((queuedBytes ?? this.#unsentBytes) + length > UNSENT_BYTES_MAX) {
         this.#count('sendError', 'Busy')
         return
       }
       this.#sentWell++
-      const isFollowed = this.#sentWell <= FOLLOWED_AT_FIRST || this.#sentWell % FOLLOWED_EVERY === 0
+      const isFollowed =
+        queuedBytes === undefined || this.#sentWell <= FOLLOWED_AT_FIRST || this.#sentWell % FOLLOWED_EVERY === 0
       socket.send(bytes, port, host, isFollowed ? this.#afterSend(length) : undefined)
+      if (queuedBytes === undefined) this.#unsentBytes += length
       this.#datagramsSent++
       this.#bytesSent += length
     } catch (error) {
@@ -235,6 +242,7 @@ class UdpTransport implements Transport {
 
   #afterSend(length: number): (error: Error | null) => void {
     return (error) => {
+      this.#unsentBytes = Math.max(0, this.#unsentBytes - length)
       if (!error) return
       this.#sentWell = 0
       this.#datagramsSent--
@@ -372,24 +380,6 @@ function nameSources(): NameSources {
 
 function lookupCancelled(): Error {
   return Object.assign(new Error('the transport is closed'), { code: 'ECANCELLED' })
-}
-
-/** Keeps the socket from asking DNS for each datagram: all its addresses are literal. */
-function answerLiterally(
-  hostname: string,
-  family: unknown,
-  callback: (error: null, address: string, family: number) => void,
-): void {
-  callback(null, hostname, Number(family))
-}
-
-/** What the system refuses stays at the system's default. */
-function enlarge(set: () => void): void {
-  try {
-    set()
-  } catch {
-    // A smaller buffer loses more in bursts, and loss is part of UDP.
-  }
 }
 
 async function closeAll(sockets: Iterable<Socket>): Promise<void> {

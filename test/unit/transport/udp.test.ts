@@ -222,6 +222,31 @@ describe('send', () => {
     expect(transport.stats?.()).toMatchObject({ sendErrorBusy: 1, datagramsSent: 2 })
   })
 
+  test('where the socket does not tell what waits in it, what it did not say to be gone is counted', async () => {
+    const [a, b] = [await started(LOOPBACK), await started(LOOPBACK)]
+    const { getSendQueueSize } = dgram.Socket.prototype
+    onTestFinished(() => void Object.assign(dgram.Socket.prototype, { getSendQueueSize }))
+    Object.assign(dgram.Socket.prototype, { getSendQueueSize: undefined })
+    a.transport.send(b.address, Uint8Array.of(1))
+    await vi.waitFor(() => expect(b.arrivals).toHaveLength(1))
+    const waiting: ((error: Error | null) => void)[] = []
+    vi.spyOn(dgram.Socket.prototype, 'send').mockImplementation(((...args: unknown[]) => {
+      waiting.push(args.at(-1) as (error: Error | null) => void)
+    }) as Socket['send'])
+    const send = (count: number): void => {
+      for (let i = 0; i < count; i++) a.transport.send(b.address, new Uint8Array(64 * 1024 - 100))
+    }
+    send(70)
+    expect(waiting).toHaveLength(64)
+    expect(a.transport.stats?.()).toMatchObject({ sendErrorBusy: 6, datagramsSent: 65 })
+    // One that was refused waits no more either.
+    for (const [i, done] of waiting.splice(0).entries()) done(i === 0 ? new Error('refused') : null)
+    expect(a.transport.stats?.()).toMatchObject({ sendErrorOther: 1, datagramsSent: 64 })
+    send(64)
+    expect(waiting).toHaveLength(64)
+    expect(a.transport.stats?.()).toMatchObject({ sendErrorBusy: 6, datagramsSent: 128 })
+  })
+
   test('all that the system refuses is counted at first and after a refusal, else one in 16 at least', async () => {
     const { transport } = await started(LOOPBACK)
     let error: Error | null = null
