@@ -1,28 +1,23 @@
 // Checks the package as a user gets it: packed, installed into an empty folder, imported, compiled, run and bundled.
 // Needs a built dist/. Prints a line for each check; the exit status is 1 when one failed.
-import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import ts from 'typescript'
+import { Checks } from './packed/checks.js'
+import { command, root, User } from './packed/user.js'
 
-const COMMAND_MS_MAX = 120_000
 const SCENARIOS_MS_MAX = 400_000
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-const programs = fileURLToPath(new URL('package', import.meta.url))
 const { resolve } = createRequire(import.meta.url)
-const temporary = mkdtempSync(join(tmpdir(), 'xorbit-package-'))
-const user = join(temporary, 'user')
 
-let tarball = ''
-let failed = 0
+const checks = new Checks()
+const check = checks.check.bind(checks)
+const user = new User()
 try {
   await check('npm pack', pack)
   await check('publint, strict', lintPackage)
@@ -48,7 +43,7 @@ try {
     bundle(`export * from 'xorbit/level'`, 'level-bundle.js'),
   )
   await check('two nodes in the simulator, bundled for browsers, with web globals alone', runBundle)
-  await check('npm install of memory-level beside it', installLevel)
+  await check('npm install of memory-level beside it', () => user.installLevel())
   await check('the store on a disk over memory-level', () => runProgram('level.js'))
   for (const resolution of ['NodeNext', 'Bundler']) {
     await check(`types of the store on a disk under moduleResolution ${resolution}`, () =>
@@ -56,30 +51,17 @@ try {
     )
   }
 } finally {
-  rmSync(temporary, { recursive: true, force: true })
+  user.remove()
 }
-process.exitCode = failed > 0 ? 1 : 0
-
-async function check(name, run) {
-  try {
-    const note = await run()
-    console.log(`ok      ${name}${note ? `: ${note}` : ''}`)
-  } catch (error) {
-    failed++
-    console.log(`not ok  ${name}\n${String(error?.message ?? error).replace(/^/gm, '        ')}`)
-  }
-}
+process.exitCode = checks.exitCode
 
 function pack() {
-  const [{ filename, size, entryCount }] = JSON.parse(
-    command('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', temporary], root),
-  )
-  tarball = join(temporary, filename)
-  return `${entryCount} files, ${Math.ceil(size / 1024)} KiB`
+  const { files, bytes } = user.pack()
+  return `${files} files, ${Math.ceil(bytes / 1024)} KiB`
 }
 
 async function lintPackage() {
-  const bytes = readFileSync(tarball)
+  const bytes = readFileSync(user.tarball)
   const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)
   const { messages, pkg } = await publint({ pack: { tarball: buffer }, strict: true })
   if (messages.length > 0) throw new Error(messages.map((message) => formatMessage(message, pkg)).join('\n'))
@@ -89,23 +71,14 @@ function attw() {
   const bin = join(dirname(resolve('@arethetypeswrong/cli/package.json')), 'dist', 'index.js')
   command(
     process.execPath,
-    [bin, tarball, '--profile', 'esm-only', '--no-color', '--no-emoji', '--format', 'ascii'],
+    [bin, user.tarball, '--profile', 'esm-only', '--no-color', '--no-emoji', '--format', 'ascii'],
     root,
   )
 }
 
 function install() {
-  mkdirSync(user)
-  writeFileSync(join(user, 'package.json'), JSON.stringify({ name: 'user', private: true, type: 'module' }))
-  command('npm', ['install', '--no-audit', '--no-fund', tarball], user)
-  cpSync(programs, user, { recursive: true })
-}
-
-/** In the version that the tests use. */
-function installLevel() {
-  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const names = ['memory-level', 'abstract-level'].map((name) => `${name}@${devDependencies[name]}`)
-  command('npm', ['install', '--no-audit', '--no-fund', ...names], user)
+  user.install()
+  user.addPrograms()
 }
 
 /** Compiles the consumer as a program for browsers and as one for Node, whose types are told apart: each must suffice. */
@@ -117,7 +90,7 @@ function compile(consumer, resolution, skipLibCheck) {
   ]
   const problems = []
   for (const { with: extra, lib, types } of surroundings) {
-    const program = ts.createProgram([join(user, consumer)], {
+    const program = ts.createProgram([join(user.folder, consumer)], {
       target: ts.ScriptTarget.ES2022,
       module: resolution === 'NodeNext' ? ts.ModuleKind.NodeNext : ts.ModuleKind.ESNext,
       moduleResolution: ts.ModuleResolutionKind[resolution],
@@ -140,33 +113,33 @@ function compile(consumer, resolution, skipLibCheck) {
 function describeDiagnostic({ file, start, messageText }) {
   const text = ts.flattenDiagnosticMessageText(messageText, '\n')
   if (file === undefined || start === undefined) return text
-  return `${file.fileName.replace(`${user}/`, '')}:${file.getLineAndCharacterOfPosition(start).line + 1} ${text}`
+  return `${file.fileName.replace(`${user.folder}/`, '')}:${file.getLineAndCharacterOfPosition(start).line + 1} ${text}`
 }
 
 async function bundle(contents, filename) {
   const result = await build({
-    stdin: { contents, resolveDir: user },
+    stdin: { contents, resolveDir: user.folder },
     bundle: true,
     minify: true,
     format: 'iife',
     platform: 'browser',
     target: 'es2022',
-    outfile: join(user, filename),
+    outfile: join(user.folder, filename),
     logLevel: 'silent',
   })
   if (result.warnings.length > 0) throw new Error(result.warnings.map(({ text }) => text).join('\n'))
-  const bytes = readFileSync(join(user, filename))
+  const bytes = readFileSync(join(user.folder, filename))
   return `${Math.ceil(bytes.length / 1024)} KiB minified, ${Math.ceil(gzipSync(bytes).length / 1024)} KiB with gzip`
 }
 
 async function runBundle() {
-  const size = await bundle(readFileSync(join(programs, 'browser-program.js'), 'utf8'), 'bundle.js')
+  const size = await bundle(readFileSync(join(user.folder, 'browser-program.js'), 'utf8'), 'bundle.js')
   runProgram('browser-host.js')
   return size
 }
 
 function runProgram(filename) {
-  return command(process.execPath, [filename], user).trim()
+  return command(process.execPath, [filename], user.folder).trim()
 }
 
 /** As the package has it, which imports itself by its name. */
@@ -177,18 +150,8 @@ function runExample(name) {
 /** The tests of the examples, with the files of the package in the place of our own. */
 function runScenarios() {
   const vitest = join(dirname(resolve('vitest/package.json')), 'vitest.mjs')
-  const examples = join(user, 'node_modules', 'xorbit', 'examples')
+  const examples = join(user.folder, 'node_modules', 'xorbit', 'examples')
   const env = { ...process.env, XORBIT_EXAMPLES: examples, NO_COLOR: '1' }
   const report = command(process.execPath, [vitest, 'run', 'test/examples'], root, { env, timeout: SCENARIOS_MS_MAX })
   return `${/Tests +(\d+) passed/.exec(report)?.[1]} tests`
-}
-
-/** Runs a command to its end and answers what it printed; where it fails, what it printed is the error. */
-function command(file, args, cwd, changes = {}) {
-  const stdio = ['ignore', 'pipe', 'pipe']
-  const options = { cwd, encoding: 'utf8', stdio, timeout: COMMAND_MS_MAX, ...changes }
-  const { status, signal, stdout, stderr, error } = spawnSync(file, args, options)
-  if (error !== undefined) throw error
-  if (status !== 0) throw new Error(`${stdout}${stderr}`.trim() || `ended with ${signal ?? status}`)
-  return stdout
 }
