@@ -18,7 +18,7 @@ export async function converse() {
   /** @type {import('xorbit').Dht[]} */
   const nodes = []
   for (const name of ['page:a', 'page:b', 'page:c']) {
-    const bootstrap = nodes.slice(0, 1).map(({ address }) => address)
+    const bootstrap = nodes.length > 0 ? ['page:a'] : []
     const transport = channelTransport(switchboard, name)
     const dht = createDht({ transport, bootstrap, requestTimeoutMs: TIMEOUT_MS })
     await dht.start()

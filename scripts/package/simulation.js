@@ -61,7 +61,12 @@ async function network(simulator) {
   for (let i = 0; i < NODES; i++) {
     const host = simulator.host()
     const { transport, clock, randomBytes } = host
-    const dht = createDht({ transport, clock, randomBytes, bootstrap: nodes.slice(0, 1).map(({ dht }) => dht.address) })
+    const dht = createDht({
+      transport,
+      clock,
+      randomBytes,
+      bootstrap: nodes.slice(0, 1).map((node) => node.host.address),
+    })
     const joined = new Promise((resolve) => dht.on('joined', resolve))
     // So much is lost that the first attempt may fail: the node goes on by itself.
     await dht.start().catch(() => joined)
