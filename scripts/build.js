@@ -1,4 +1,5 @@
-// Builds dist/: our sources by tsc, and k-bucket, which no browser bundler takes as it is, by one esbuild call.
+// Builds dist/: our sources by tsc, one file each, with their types; k-bucket, which no browser bundler takes as it is, by one
+// esbuild call; and by another one the entries, each put together with all that it needs of ours, which load in a third of the time.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -9,11 +10,17 @@ import { build } from 'esbuild'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const vendor = join(root, 'dist', 'vendor')
 const { resolve } = createRequire(import.meta.url)
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
+/** What goes into the bundles and so is no dependency of whoever installs the package. */
+const BUNDLED = ['k-bucket', 'events', 'msgpackr']
 
 const startedAt = Date.now()
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 compile()
 await bundleKBucket()
+await bundleEntries()
+writeLicences()
 // Not to standard output: what runs after a build may print figures for a program there.
 console.error(`built dist in ${((Date.now() - startedAt) / 1000).toFixed(1)} s`)
 
@@ -24,7 +31,6 @@ function compile() {
 }
 
 async function bundleKBucket() {
-  const bundled = ['k-bucket', 'events'].map(describePackage)
   mkdirSync(vendor, { recursive: true })
   await build({
     stdin: { contents: `export { default } from 'k-bucket'`, resolveDir: root },
@@ -33,15 +39,11 @@ async function bundleKBucket() {
     platform: 'browser',
     target: 'es2022',
     legalComments: 'inline',
-    banner: { js: `/*! ${bundled.map(({ title }) => title).join(', ')}; see LICENSES.txt */` },
+    banner: { js: `/*! ${titlesOf(['k-bucket', 'events'])}; see LICENSES.txt */` },
     plugins: [{ name: 'no-randombytes', setup: stubRandombytes }],
     outfile: join(vendor, 'k-bucket.js'),
     logLevel: 'warning',
   })
-  writeFileSync(
-    join(vendor, 'LICENSES.txt'),
-    bundled.map(({ title, licence }) => `${title}\n\n${licence}`).join('\n\n'),
-  )
 }
 
 // k-bucket asks for random bytes only where it gets no localNodeId, and the routing table always gives one;
@@ -53,9 +55,56 @@ function stubRandombytes({ onResolve, onLoad }) {
   }))
 }
 
-function describePackage(name) {
-  const manifestPath = resolve(`${name}/package.json`)
-  const { version, license } = JSON.parse(readFileSync(manifestPath, 'utf8'))
-  const licence = readFileSync(join(dirname(manifestPath), 'LICENSE'), 'utf8').trim()
-  return { title: `${name} ${version} (${license})`, licence: `${licence}\n` }
+/** In the place of the entries that tsc wrote. What several of them share goes into chunks, so that there is one of everything. */
+async function bundleEntries() {
+  const sources = entryFiles().map((file) => file.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts'))
+  await build({
+    entryPoints: sources,
+    absWorkingDir: root,
+    outbase: 'src',
+    outdir: 'dist',
+    chunkNames: 'chunks/[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'neutral',
+    target: 'es2022',
+    mainFields: ['module', 'main'],
+    external: ['node:*', ...Object.keys(manifest.dependencies)],
+    legalComments: 'inline',
+    banner: { js: `/*! The package contains ${titlesOf(BUNDLED)}; see dist/vendor/LICENSES.txt */` },
+    sourcemap: true,
+    // The sources are in the package.
+    sourcesContent: false,
+    logLevel: 'warning',
+  })
+}
+
+/** What the package's exports and its program name. */
+function entryFiles() {
+  const exported = Object.values(manifest.exports).map((target) => target.default)
+  const programs = Object.values(manifest.bin ?? {}).map((file) => file.replace(/^(?:\.\/)?/, './'))
+  return [...exported, ...programs].filter((file) => file !== undefined)
+}
+
+function writeLicences() {
+  const texts = BUNDLED.map((name) => `${titleOf(name)}\n\n${licenceOf(name)}`)
+  writeFileSync(join(vendor, 'LICENSES.txt'), texts.join('\n\n'))
+}
+
+function titlesOf(names) {
+  return names.map(titleOf).join(', ')
+}
+
+function titleOf(name) {
+  const { version, license } = JSON.parse(readFileSync(join(folderOf(name), 'package.json'), 'utf8'))
+  return `${name} ${version} (${license})`
+}
+
+function licenceOf(name) {
+  return `${readFileSync(join(folderOf(name), 'LICENSE'), 'utf8').trim()}\n`
+}
+
+function folderOf(name) {
+  return join(root, 'node_modules', name)
 }
