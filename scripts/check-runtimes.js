@@ -58,6 +58,12 @@ async function checkWithoutLevel(runtime) {
   const { name } = runtime
   await checks.check(`${name}: every entry can be imported and required`, () => run(runtime, 'entries.js'))
   await checks.check(`${name}: three nodes on loopback UDP`, () => run(runtime, 'loopback.js'))
+  const { leastArgs } = runtime
+  if (leastArgs !== undefined) {
+    await checks.check(`${name}: the same with no more than ${leastArgs.join(' ')}`, () =>
+      run({ ...runtime, args: leastArgs }, 'loopback.js'),
+    )
+  }
   await checks.check(`${name}: the promises of a transport, by UDP`, () => run(runtime, 'udp.js'))
   await checks.check(`${name}: a simulated network, and the platform's clock, random numbers and signatures`, () =>
     compareSimulation(run(runtime, 'portable.js')),

@@ -3,9 +3,10 @@ import process from 'node:process'
 import { command } from './user.js'
 
 /**
- * A JavaScript runtime: its name with the version, and the command that runs a program.
+ * A JavaScript runtime: its name with the version, and the command that runs a program. Of one that asks for permissions also the
+ * arguments that allow no more than what nodes over UDP need.
  *
- * @typedef {{ name: string, file: string, args: readonly string[] }} Runtime
+ * @typedef {{ name: string, file: string, args: readonly string[], leastArgs?: readonly string[] }} Runtime
  */
 
 const NODE_MAJORS = [20, 22, 24, 26]
@@ -14,10 +15,7 @@ const NODE_PACKAGE = `node-${process.platform}-${process.arch}`
 /** Names that say what is wanted, and how each is had. Those that are not running come as packages of the npm registry. */
 export const RUNTIMES = [...NODE_MAJORS.map((major) => ({ wanted: `Node ${major}`, find: () => findNode(major) }))]
 RUNTIMES.push({ wanted: 'Bun', find: () => find('Bun', 'bun@1', 'bun', [], 'process.execPath', 'Bun.version') })
-RUNTIMES.push({
-  wanted: 'Deno',
-  find: () => find('Deno', 'deno@2', 'deno', ['run', '-A'], 'Deno.execPath()', 'Deno.version.deno'),
-})
+RUNTIMES.push({ wanted: 'Deno', find: findDeno })
 
 /**
  * @param {number} major
@@ -28,6 +26,12 @@ function findNode(major) {
     return { name: `Node ${process.versions.node}`, file: process.execPath, args: [] }
   }
   return find('Node', `${NODE_PACKAGE}@${major}`, 'node', [], 'process.execPath', 'process.versions.node')
+}
+
+/** @returns {Runtime} */
+function findDeno() {
+  const found = find('Deno', 'deno@2', 'deno', ['run', '-A'], 'Deno.execPath()', 'Deno.version.deno')
+  return { ...found, leastArgs: ['run', '--no-prompt', '--allow-net', '--allow-env'] }
 }
 
 /**
