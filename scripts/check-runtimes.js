@@ -6,11 +6,11 @@
 import { join } from 'node:path'
 import process from 'node:process'
 import { Checks } from './packed/checks.js'
-import { checkCli, findProgram } from './packed/cli.js'
 import { RUNTIMES } from './packed/runtimes.js'
 import { command, User } from './packed/user.js'
 
 const EXAMPLES = ['messages', 'custom-record']
+const PROGRAM = join('node_modules', 'xorbit', 'dist', 'cli', 'main.js')
 
 const wanted = process.argv[2] ?? ''
 const chosen = RUNTIMES.filter((runtime) => runtime.wanted.toLowerCase().startsWith(wanted.toLowerCase()))
@@ -73,11 +73,10 @@ async function checkWithoutLevel(runtime) {
       run(runtime, join('node_modules', 'xorbit', 'examples', `${example}.js`))
     })
   }
-  const program = findProgram(user.folder)
-  if (program === undefined) return
-  await checks.check(`${name}: the program, as two nodes, a put and a get`, () =>
-    checkCli(runtime, program, user.folder),
-  )
+  await checks.check(`${name}: the program: node, put, get, SIGTERM, kill -9 and restart`, () => {
+    const { file, args } = runtime
+    return command(process.execPath, ['program.js', file, ...args, PROGRAM], user.folder).trim()
+  })
 }
 
 /** @param {import('./packed/runtimes.js').Runtime} runtime */
