@@ -34,6 +34,9 @@ try {
   }
   await check('three nodes on loopback UDP', () => runProgram('loopback.js'))
   await check('npx xorbit: node, put, get, SIGTERM, kill -9 and restart', () => runProgram('program.js'))
+  await check('the program without npx, which has a status of its own', () =>
+    runProgram('program.js', join('node_modules', '.bin', 'xorbit')),
+  )
   for (const example of ['messages', 'custom-record']) {
     await check(`examples/${example}.js of the package`, () => runExample(example))
   }
@@ -138,8 +141,8 @@ async function runBundle() {
   return size
 }
 
-function runProgram(filename) {
-  return command(process.execPath, [filename], user.folder).trim()
+function runProgram(filename, ...args) {
+  return command(process.execPath, [filename, ...args], user.folder).trim()
 }
 
 /** As the package has it, which imports itself by its name. */
