@@ -74,6 +74,8 @@ async function bundleEntries() {
     legalComments: 'inline',
     banner: { js: `/*! The package contains ${titlesOf(BUNDLED)}; see dist/vendor/LICENSES.txt */` },
     sourcemap: true,
+    // Paths are written into the bundle: they are to be the same wherever node_modules is.
+    preserveSymlinks: true,
     // The sources are in the package.
     sourcesContent: false,
     logLevel: 'warning',
