@@ -38,6 +38,8 @@ async function bundleKBucket() {
     format: 'esm',
     platform: 'browser',
     target: 'es2022',
+    // Paths are written into the bundles: they are to be the same wherever node_modules is.
+    preserveSymlinks: true,
     legalComments: 'inline',
     banner: { js: `/*! ${titlesOf(['k-bucket', 'events'])}; see LICENSES.txt */` },
     plugins: [{ name: 'no-randombytes', setup: stubRandombytes }],
@@ -74,7 +76,6 @@ async function bundleEntries() {
     legalComments: 'inline',
     banner: { js: `/*! The package contains ${titlesOf(BUNDLED)}; see dist/vendor/LICENSES.txt */` },
     sourcemap: true,
-    // Paths are written into the bundle: they are to be the same wherever node_modules is.
     preserveSymlinks: true,
     // The sources are in the package.
     sourcesContent: false,
