@@ -38,7 +38,7 @@ const PEERS_MAX = 8 // asked at once, with one piece in memory for each
 const CONNECTIONS_MAX = 64 // served at once, likewise
 const STALL_MS = 4_000 // who takes longer for a piece is dropped
 const IDLE_MS = 30_000 // who asks for nothing for so long is no longer served
-const PATIENCE_MS = 8_000 // without a piece from anybody
+const PATIENCE_MS = 6_000 // without a piece from anybody
 
 const { role, path, link, hosts, bootstrap, seeds, bytesPerSecond } = readArguments()
 const stop = new AbortController()
