@@ -226,7 +226,7 @@ async function runNode(folder, place, bootstrap) {
     console.log(`${toHex(dht.id).slice(0, 8)} listens at ${address}, with ${contacts} contacts`)
     // A node that knows nobody yet waits for the first one to come.
     for (let silences = 0; silences < 2 && !stop.signal.aborted; ) {
-      await sleep(2_000, undefined, { signal: stop.signal }).catch(() => {})
+      await sleep(silences === 0 ? 2_000 : 200, undefined, { signal: stop.signal }).catch(() => {})
       const isAlone = dht.contacts().length > 0 && (await dht.findNode(dht.id).catch(() => undefined)) === undefined
       silences = isAlone ? silences + 1 : 0
     }

@@ -224,7 +224,8 @@ async function check() {
 async function withNode(work) {
   const lost = new AbortController()
   const onLost = () => lost.abort(new Error('the hub is gone: the network is cut'))
-  const dht = createDht({ transport: new HubTransport(hub, onLost), bootstrap })
+  // Who is there for a moment only is a client: others do not count on it.
+  const dht = createDht({ transport: new HubTransport(hub, onLost), bootstrap, client: role !== 'node' })
   const end = new Promise((_, reject) => lost.signal.addEventListener('abort', () => reject(lost.signal.reason)))
   try {
     await Promise.race([dht.start().then(() => work(dht)), end])

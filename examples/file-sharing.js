@@ -36,15 +36,16 @@ const HASH_BYTES = 32
 const REQUEST_BYTES = HASH_BYTES + 4 // the link and the number of a piece; the answer is the piece
 const PEERS_MAX = 8 // asked at once, with one piece in memory for each
 const CONNECTIONS_MAX = 64 // served at once, likewise
-const STALL_MS = 4_000 // who takes longer for a piece is dropped
+const STALL_MS = 3_000 // who takes longer for a piece is dropped
 const IDLE_MS = 30_000 // who asks for nothing for so long is no longer served
-const PATIENCE_MS = 6_000 // without a piece from anybody
+const PATIENCE_MS = 5_000 // without a piece from anybody
 
 const { role, path, link, hosts, bootstrap, seeds, bytesPerSecond } = readArguments()
 const stop = new AbortController()
 let freeAtMs = 0 // when all that was sent is within the upload limit
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
-const dht = createDht({ transport: udp(hosts), bootstrap })
+// Who is there for a moment only is a client: others do not count on it.
+const dht = createDht({ transport: udp(hosts), bootstrap, client: role === 'fetch' && !seeds })
 try {
   await dht.start()
   if (role === 'share') await share()
@@ -187,7 +188,7 @@ async function serve(/** @type {FileHandle} */ file, /** @type {Manifest} */ man
     const announcement = await dht.announce(manifest.link, { port })
     console.log(`serving at TCP port ${port}`)
     for (let silences = 0; silences < 2 && !stop.signal.aborted; ) {
-      await sleep(2_000, undefined, { signal: stop.signal }).catch(() => {})
+      await sleep(silences === 0 ? 2_000 : 200, undefined, { signal: stop.signal }).catch(() => {})
       const { closest } = await dht.findNode(dht.id).catch(() => ({ closest: [] }))
       silences = closest.length > 0 ? 0 : silences + 1
     }

@@ -37,7 +37,7 @@ const USAGE = `usage: node volunteer-computing.js create PROJECT [--units N] [--
   --host ADDRESS          where to listen; every address of the machine unless given
 `
 const VOTES = 2
-const PATIENCE_MS = 6_000 // without an answer from anybody
+const PATIENCE_MS = 4_000 // without an answer from anybody
 
 const { role, path, hosts, bootstrap, ...wanted } = readArguments()
 const me = toHex(randomBytes(4))
@@ -67,7 +67,8 @@ function readProject() {
 /** @param {Project} project */
 async function join({ secretKey, units, unitSize, leaseMs }) {
   const keys = generateKeyPair({ seed: secretKey })
-  const dht = createDht({ transport: udp(hosts), bootstrap })
+  // Who is there for a moment only is a client: others do not count on it.
+  const dht = createDht({ transport: udp(hosts), bootstrap, client: role === 'status' })
   const saltOf = (/** @type {number} */ index) => new TextEncoder().encode(`unit ${index}`)
   let silentSinceMs = Number.POSITIVE_INFINITY
 
