@@ -70,19 +70,18 @@ async function join({ secretKey, units, unitSize, leaseMs }) {
   // Who is there for a moment only is a client: others do not count on it.
   const dht = createDht({ transport: udp(hosts), bootstrap, client: role === 'status' })
   const saltOf = (/** @type {number} */ index) => new TextEncoder().encode(`unit ${index}`)
-  let silentSinceMs = Number.POSITIVE_INFINITY
+  let aliveAtMs = performance.now()
 
   /** What a call gave, which shows that others are there; undefined when it failed. Throws when that lasts. */
   async function ask(/** @type {() => Promise<bigint | undefined>} */ call) {
     stop.signal.throwIfAborted()
     try {
       const said = await call()
-      if (said !== undefined) silentSinceMs = Number.POSITIVE_INFINITY
+      if (said !== undefined) aliveAtMs = performance.now()
       return said
     } catch (cause) {
       if (!(cause instanceof DhtError)) throw cause
-      silentSinceMs = Math.min(silentSinceMs, performance.now())
-      if (performance.now() - silentSinceMs < PATIENCE_MS) return undefined
+      if (performance.now() - aliveAtMs < PATIENCE_MS) return undefined
       throw new Error(`the network is cut: ${cause.message}`, { cause })
     }
   }
@@ -125,6 +124,7 @@ async function join({ secretKey, units, unitSize, leaseMs }) {
       return false
     console.log(`claimed unit ${index}${other ? `, as the lease of ${other.worker} is over` : ''}`)
     const count = await countPrimes(index * unitSize, (index + 1) * unitSize)
+    aliveAtMs = performance.now() // nobody was asked meanwhile
     for (;;) {
       // Others may have worked on it meanwhile, when this took longer than the lease: what they say stays.
       const now = await read(index)
