@@ -37,7 +37,6 @@ const USAGE = `usage: node volunteer-computing.js create PROJECT [--units N] [--
   --host ADDRESS          where to listen; every address of the machine unless given
 `
 const VOTES = 2
-const PATIENCE_MS = 4_000 // without an answer from anybody
 
 const { role, path, hosts, bootstrap, ...wanted } = readArguments()
 const me = toHex(randomBytes(4))
@@ -70,49 +69,35 @@ async function join({ secretKey, units, unitSize, leaseMs }) {
   // Who is there for a moment only is a client: others do not count on it.
   const dht = createDht({ transport: udp(hosts), bootstrap, client: role === 'status' })
   const saltOf = (/** @type {number} */ index) => new TextEncoder().encode(`unit ${index}`)
-  let aliveAtMs = performance.now()
 
-  /** What a call gave, which shows that others are there; undefined when it failed. Throws when that lasts. */
-  async function ask(/** @type {() => Promise<bigint | undefined>} */ call) {
+  /** What a call gave, or undefined when it failed. Throws when nobody answers any more. @template T */
+  async function ask(/** @type {() => Promise<T>} */ call) {
     stop.signal.throwIfAborted()
     try {
-      const said = await call()
-      if (said !== undefined) aliveAtMs = performance.now()
-      return said
+      return await call()
     } catch (cause) {
       if (!(cause instanceof DhtError)) throw cause
-      if (performance.now() - aliveAtMs < PATIENCE_MS) return undefined
-      throw new Error(`the network is cut: ${cause.message}`, { cause })
+      // Bad luck, if somebody is there after all: the caller will try again.
+      if (await dht.findNode(dht.id).catch(() => undefined)) return undefined
+      throw new Error('nobody answers any more: the network is cut', { cause })
     }
   }
 
   /** @returns {Promise<Unit | undefined>} none when nobody answered */
   async function read(/** @type {number} */ index) {
-    /** @type {Unit | undefined} */
-    let unit
-    await ask(async () => {
+    return ask(async () => {
       const found = await dht.resolve(keys.publicKey, { salt: saltOf(index) })
       // What nobody has stored yet is a unit that nobody has begun.
-      if (!found) unit = { seq: 0n, claim: null, counts: {} }
-      else unit = { .../** @type {Unit} */ (JSON.parse(new TextDecoder().decode(found.value))), seq: found.seq }
-      // This may have come from this node's own store, so it is no sign of life.
-      return undefined
+      if (!found) return { seq: 0n, claim: null, counts: {} }
+      return { ...JSON.parse(new TextDecoder().decode(found.value)), seq: found.seq }
     })
-    return unit
   }
 
   /** Replaces what was read, unless somebody else did so meanwhile. @returns {Promise<boolean>} */
   async function replace(/** @type {number} */ index, /** @type {Unit} */ { seq, ...unit }) {
     const value = new TextEncoder().encode(JSON.stringify(unit))
-    const published = await ask(async () => {
-      try {
-        return (await dht.publish(keys, value, { salt: saltOf(index), cas: seq })).seq
-      } catch (error) {
-        const code = error instanceof DhtError ? error.code : ''
-        if (['ERR_CAS_MISMATCH', 'ERR_SEQ_TOO_LOW', 'ERR_SEQ_CONFLICT'].includes(code)) return undefined
-        throw error
-      }
-    })
+    // Among the failures is ERR_CAS_MISMATCH: another worker was faster.
+    const published = await ask(() => dht.publish(keys, value, { salt: saltOf(index), cas: seq }))
     return published !== undefined
   }
 
@@ -120,11 +105,10 @@ async function join({ secretKey, units, unitSize, leaseMs }) {
   async function tryUnit(/** @type {number} */ index, /** @type {Unit} */ unit) {
     const other = unit.claim && unit.claim.worker !== me ? unit.claim : undefined
     const isTaken = me in unit.counts || (other && other.untilMs > Date.now())
-    if (isTaken || !(await replace(index, { ...unit, claim: { worker: me, untilMs: Date.now() + leaseMs } })))
-      return false
+    if (isTaken) return
+    if (!(await replace(index, { ...unit, claim: { worker: me, untilMs: Date.now() + leaseMs } }))) return
     console.log(`claimed unit ${index}${other ? `, as the lease of ${other.worker} is over` : ''}`)
     const count = await countPrimes(index * unitSize, (index + 1) * unitSize)
-    aliveAtMs = performance.now() // nobody was asked meanwhile
     for (;;) {
       // Others may have worked on it meanwhile, when this took longer than the lease: what they say stays.
       const now = await read(index)
@@ -134,7 +118,6 @@ async function join({ secretKey, units, unitSize, leaseMs }) {
       await sleep(200)
     }
     console.log(`reported unit ${index}: ${count} primes`)
-    return true
   }
 
   async function work() {
@@ -153,7 +136,7 @@ async function join({ secretKey, units, unitSize, leaseMs }) {
       }
       if (waiting.size === 0) return console.log(`all units are confirmed: ${total} primes below ${units * unitSize}`)
       // What this node holds itself it would find with nobody else there.
-      await ask(async () => BigInt((await dht.findNode(dht.id)).closest.length) || Promise.reject(silence()))
+      await ask(() => dht.findNode(dht.id))
     }
   }
 
@@ -178,10 +161,6 @@ async function join({ secretKey, units, unitSize, leaseMs }) {
   } finally {
     await dht.close()
   }
-}
-
-function silence() {
-  return new DhtError('ERR_TIMEOUT', 'nobody answers any more')
 }
 
 /** What enough workers agree on. @returns {number | undefined} */
