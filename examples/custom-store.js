@@ -219,10 +219,10 @@ async function runNode(folder, place, bootstrap) {
   const storage = new JournalStore(folder, LIMITS)
   console.log(`${storage.stats().records} records in ${folder}`)
   const stop = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort(new Error('interrupted')))
   const dht = createDht({ transport: udp(place), storage, bootstrap })
   try {
-    const { address, contacts } = await dht.start()
+    const { address, contacts } = await dht.start({ signal: stop.signal })
     console.log(`${toHex(dht.id).slice(0, 8)} listens at ${address}, with ${contacts} contacts`)
     // A node that knows nobody yet waits for the first one to come.
     for (let silences = 0; silences < 2 && !stop.signal.aborted; ) {

@@ -228,7 +228,7 @@ async function withNode(work) {
   const dht = createDht({ transport: new HubTransport(hub, onLost), bootstrap, client: role !== 'node' })
   const end = new Promise((_, reject) => lost.signal.addEventListener('abort', () => reject(lost.signal.reason)))
   try {
-    await Promise.race([dht.start().then(() => work(dht)), end])
+    await Promise.race([dht.start({ signal: stop.signal }).then(() => work(dht)), end])
   } finally {
     stop.abort()
     await dht.close()
@@ -237,7 +237,7 @@ async function withNode(work) {
 
 const { role, text, host, port, hub, bootstrap } = readArguments()
 const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort(new Error('interrupted')))
 const interrupted = () => sleep(2 ** 31 - 1, undefined, { signal: stop.signal }).catch(() => {})
 try {
   if (role === 'check') await check()
@@ -253,11 +253,13 @@ try {
       await interrupted()
     })
   if (role === 'put') {
-    await withNode(async (dht) => console.log(toHex((await dht.put(new TextEncoder().encode(text))).key)))
+    await withNode(async (dht) =>
+      console.log(toHex((await dht.put(new TextEncoder().encode(text), { signal: stop.signal })).key)),
+    )
   }
   if (role === 'get') {
     await withNode(async (dht) => {
-      const found = await dht.get(fromHex(text))
+      const found = await dht.get(fromHex(text), { signal: stop.signal })
       if (!found) throw new Error('nobody has it')
       console.log(new TextDecoder().decode(found.value))
     })

@@ -43,11 +43,11 @@ const PATIENCE_MS = 5_000 // without a piece from anybody
 const { role, path, link, hosts, bootstrap, seeds, bytesPerSecond } = readArguments()
 const stop = new AbortController()
 let freeAtMs = 0 // when all that was sent is within the upload limit
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort(new Error('interrupted')))
 // Who is there for a moment only is a client: others do not count on it.
 const dht = createDht({ transport: udp(hosts), bootstrap, client: role === 'fetch' && !seeds })
 try {
-  await dht.start()
+  await dht.start({ signal: stop.signal })
   if (role === 'share') await share()
   else await fetchFile()
 } catch (error) {
@@ -67,7 +67,7 @@ async function share() {
     if (SIZE_BYTES + Math.ceil(size / PIECE_BYTES) * HASH_BYTES > LARGE_VALUE_BYTES_MAX) throw new Error('too large')
     const hashes = []
     for (let i = 0; i * PIECE_BYTES < size; i++) hashes.push(sha256(await readPiece(file, size, i)))
-    const { key } = await dht.put(new Uint8Array(Buffer.concat([head, ...hashes])))
+    const { key } = await dht.put(new Uint8Array(Buffer.concat([head, ...hashes])), { signal: stop.signal })
     console.log(toHex(key))
     await serve(file, { link: Buffer.from(key), size, hashes })
   } finally {
@@ -77,7 +77,7 @@ async function share() {
 
 /** Writes the file under another name, and gives it its own when it is complete. */
 async function fetchFile() {
-  const found = await dht.get(link)
+  const found = await dht.get(link, { signal: stop.signal })
   if (!found) throw new Error('nobody has the list of pieces that the link names')
   const list = Buffer.from(found.value)
   const size = list.length < SIZE_BYTES ? Number.NaN : Number(list.readBigUInt64BE())
@@ -162,7 +162,7 @@ async function fetchPieces(file, { link, size, hashes }) {
       // The DHT may be out of reach while peers still send. If they don't, patience ends.
     }
     await sleep(500, undefined, { signal: AbortSignal.any([ended.signal, stop.signal]) }).catch(() => {})
-    if (stop.signal.aborted) ended.abort(new Error('interrupted'))
+    if (stop.signal.aborted) ended.abort(stop.signal.reason)
     if (performance.now() - lastAtMs < PATIENCE_MS) continue
     ended.abort(new Error(`nobody sends any of the ${missing.size} pieces that are missing: is the network cut?`))
   }

@@ -149,12 +149,12 @@ async function test(seed, lossRate) {
 /** The same application in a network that is real. @param {ReturnType<typeof readArguments>} options */
 async function runForReal({ role, name, load, hosts, bootstrap }) {
   const stop = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort(new Error('interrupted')))
   // Who is there for a moment only is a client: others do not count on it.
   const dht = createDht({ transport: udp(hosts), bootstrap, client: role === 'mirrors' })
   const app = new Mirrors(dht, sleep)
   try {
-    await dht.start()
+    await dht.start({ signal: stop.signal })
     if (role === 'mirrors') {
       for (const mirror of await app.find(name)) console.log(`${mirror.address}, ${mirror.load} % busy`)
       return

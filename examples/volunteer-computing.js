@@ -156,7 +156,7 @@ async function join({ secretKey, units, unitSize, leaseMs }) {
   }
 
   try {
-    await dht.start()
+    await dht.start({ signal: stop.signal })
     await (role === 'work' ? work() : status())
   } finally {
     await dht.close()

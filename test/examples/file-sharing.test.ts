@@ -77,7 +77,7 @@ test('a file arrives from several peers, though one lies and one is killed', asy
   expect(status).toBe(0)
 })
 
-test('a fast peer brings more than a slow one', async () => {
+test('a fast peer brings more than a slow one, and who is interrupted leaves nothing half', async () => {
   const { arguments: args } = await network(2)
   const folder = temporaryFolder()
   const file = join(folder, 'file')
@@ -88,6 +88,14 @@ test('a fast peer brings more than a slow one', async () => {
   const [, fromFast] = stderr.match(new RegExp(`^(\\d+) pieces from 127\\.0\\.0\\.1:${fast.port}$`, 'm')) ?? []
   expect(Number(fromFast)).toBeGreaterThanOrEqual(30)
   expect(status).toBe(0)
+
+  const interrupted = await start(SHARING, ['fetch', slow.link, join(folder, 'other'), ...args])
+  await interrupted.waitFor(/^\d+ of 40 pieces$/m, 'stderr')
+  interrupted.kill('SIGINT')
+  const ended = await interrupted.end()
+  expect(ended.stderr).toMatch(/^file-sharing: interrupted$/m)
+  expect(ended.status).toBe(1)
+  expect(readdirSync(folder).sort()).toEqual(['file', 'output'])
 })
 
 test('who has fetched a file is a further source, until it says that it leaves', async () => {
