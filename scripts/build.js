@@ -13,7 +13,7 @@ const { resolve } = createRequire(import.meta.url)
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 /** What goes into the bundles and so is no dependency of whoever installs the package. */
-const BUNDLED = ['k-bucket', 'events', 'msgpackr']
+const BUNDLED = ['k-bucket', 'events', 'msgpackr', '@noble/ed25519', '@noble/hashes']
 
 const startedAt = Date.now()
 rmSync(join(root, 'dist'), { recursive: true, force: true })
