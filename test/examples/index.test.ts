@@ -32,7 +32,7 @@ test.each(programs)('%s is in the index, with commands that it takes', (program)
     const words = command.split(' ').slice(2)
     for (const option of words.filter((word) => word.startsWith('--'))) expect(usage).toContain(option)
     // Where it has commands of its own, it is given one of them.
-    const known = [...usage.matchAll(/^(?:usage:)? +node \S+ ([a-z]+) /gm)].map(([, name]) => name)
+    const known = [...usage.matchAll(/^(?:usage:)? +node \S+ ([a-z]+)(?: |$)/gm)].map(([, name]) => name)
     if (known.length > 1) expect(known).toContain(words[0])
   }
 })

@@ -8,7 +8,7 @@ import { read } from './documents.js'
 
 /** Programs that are not ours: whoever reads a page has them, or knows that he needs them. */
 const OTHERS = new Set(
-  'cat cd chmod chown cp curl docker echo getent install journalctl kill ls mkdir rsync ss systemctl tar ufw useradd'.split(
+  'cat cd chmod chown cp curl docker echo getent install journalctl kill ls mkdir rsync ss systemctl tar tee ufw useradd'.split(
     ' ',
   ),
 )
@@ -17,7 +17,7 @@ const OTHERS = new Set(
 const PREFIXES = new Set(['sudo', 'nice', 'time'])
 
 /** What npm does by itself. */
-const NPM_COMMANDS = new Set(['ci', 'install', 'pack', 'test'])
+const NPM_COMMANDS = new Set(['audit', 'ci', 'install', 'pack', 'test'])
 
 /** Tools that are called by their names, with the packages that they are of. */
 const TOOLS: Readonly<Record<string, string>> = { biome: '@biomejs/biome', vitest: 'vitest' }
