@@ -22,5 +22,7 @@ export function refuse<T>(done: Done<T>): () => void {
 
 /** The reason why nothing can be said: too few answers. */
 export function inconclusive(outcome: Pick<LookupOutcome, 'answered'>): DhtError {
-  return new DhtError('ERR_TIMEOUT', `only ${outcome.answered} nodes answered, too few of the nearest to tell`)
+  const { answered } = outcome
+  const text = answered === 0 ? 'nobody answered' : `only ${answered} answered, too few of the nearest to tell`
+  return new DhtError('ERR_TIMEOUT', text)
 }
