@@ -77,6 +77,7 @@ async function bundleEntries() {
     banner: { js: `/*! The package contains ${titlesOf(BUNDLED)}; see dist/vendor/LICENSES.txt */` },
     sourcemap: true,
     preserveSymlinks: true,
+    define: { XORBIT_VERSION: JSON.stringify(manifest.version) },
     // The sources are in the package.
     sourcesContent: false,
     logLevel: 'warning',

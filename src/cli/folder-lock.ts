@@ -15,7 +15,7 @@ import process from 'node:process'
 // container, where it is always 1: when a process started and which start of the machine that was are compared too.
 //
 // What can't be told:
-// - Elsewhere than on Linux, whether a process that lives is the one that put the file, or a later one of its number.
+// - Elsewhere than on Linux, or in a Deno that may not read /proc, whether a process that lives is the one that put the file, or a later one of its number.
 //   Then the folder is refused; the error names the file, which may be removed.
 // - Whether a process lives that can't be seen from here: on another machine that has the folder over a network, in a
 //   container with process numbers of its own, or of another user where /proc hides those. It is taken for gone, or
@@ -103,8 +103,10 @@ function ownerOf(file: string): Owner | undefined {
 }
 
 async function lives(file: string, { pid, startedAt, boot }: Owner, ownBoot: string): Promise<boolean> {
-  if (boot !== ownBoot) return false
-  if (startedAt !== UNKNOWN) return (await startOf(pid)) === startedAt
+  const areKnown = boot !== UNKNOWN && ownBoot !== UNKNOWN
+  if (areKnown && boot !== ownBoot) return false
+  // Deno may be allowed to have the folder, and not to read /proc: then its name tells no more than its number.
+  if (areKnown && startedAt !== UNKNOWN) return (await startOf(pid)) === startedAt
   if (pid === process.pid) return OWN_FILES.has(file)
   try {
     process.kill(pid, 0)

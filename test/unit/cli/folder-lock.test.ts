@@ -107,6 +107,7 @@ describe.runIf(process.platform === 'linux')('what an earlier process left', () 
   test.each([
     ['the same process number, started at another time, as in a container', () => `lock.${process.pid}.1.${boot()}.ab`],
     ['a process that is no more', () => `lock.${2 ** 22 + 1}.1.${boot()}.ab`],
+    ['one that could not tell when it started, and is no more', () => `lock.${2 ** 22 + 1}.0.0.ab`],
     [
       'a process number and time from before the machine started again',
       () => `lock.${process.pid}.${startOf(process.pid)}.00000000-0000-4000-8000-000000000000.ab`,
@@ -117,6 +118,12 @@ describe.runIf(process.platform === 'linux')('what an earlier process left', () 
     const release = await lockFolder(folder)
     expect(readdirSync(folder)).toHaveLength(1)
     await release()
+  })
+
+  test('of one that could not tell when it started, and lives, as in a Deno that may read nothing: is refused', async () => {
+    const folder = newFolder()
+    writeFileSync(join(folder, `lock.${process.ppid}.0.0.ab`), '')
+    await expect(lockFolder(folder)).rejects.toMatchObject({ code: 'FOLDER_IN_USE' })
   })
 
   test('where another process has that number and started when it says: is refused', async () => {
