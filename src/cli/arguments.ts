@@ -1,12 +1,16 @@
 import { parseArgs } from 'node:util'
 import { fromHex, keyOf } from '../index.js'
 import type { Command, OptionSpecs } from './command.js'
+import { shown } from './formats.js'
 import { UsageError } from './status.js'
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
 /** What Node's timers take at most: 24 days. */
 const TIMER_SECONDS_MAX = 2_147_483
+
+/** Options whose value may be nothing. */
+const MAY_BE_EMPTY = ['text', 'data', 'salt']
 
 /** By the names of the options. */
 type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>
@@ -31,6 +35,8 @@ export class Given {
 
   text(name: string): string | undefined {
     const value = this.#values[name]
+    // Most often of a variable of the shell that is not set.
+    if (value === '' && !MAY_BE_EMPTY.includes(name)) throw new UsageError(`--${name} is empty`)
     return typeof value === 'string' ? value : undefined
   }
 
@@ -139,5 +145,5 @@ function isHexKey(text: string): boolean {
 
 /** What a user gave, short and without what a terminal obeys. */
 export function quoted(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text)
+  return shown(JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text))
 }

@@ -22,7 +22,7 @@ export interface Call {
   readonly given: Given
   readonly output: Output
   readonly surroundings: Surroundings
-  /** Aborted, with an `Interrupted`, by the first signal that the program gets. */
+  /** Aborted by the first signal that the program gets, with an `Interrupted`, or when `--timeout` is over. */
   readonly signal: AbortSignal
   /** Resolves with the first signal that the program gets: for commands that end that way, and well. */
   readonly ended: Promise<EndSignal>

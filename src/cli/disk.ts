@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, rename, unlink } from 'node:fs/promises'
+import { chmod, mkdir, open, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import process from 'node:process'
 import { lockFolder } from './folder-lock.js'
@@ -40,10 +40,7 @@ export interface Disk {
 /** The disk of this machine. */
 export const systemDisk: Disk = {
   async makeFolder(path) {
-    const made = await mkdir(path, { recursive: true, mode: 0o700 })
-    if (made === undefined) return
-    // The folder that is new has to be found after the end of the machine too.
-    await syncFolder(dirname(path))
+    await makeFolders(path)
   },
   lock: lockFolder,
   open: (path) => openFile(path, 'r+').catch((error: unknown) => unlessMissing(error)),
@@ -83,4 +80,21 @@ async function syncFolder(path: string): Promise<void> {
 
 function unlessMissing(error: unknown): undefined {
   if ((error as { code?: unknown }).code !== 'ENOENT') throw error
+}
+
+/** Not `mkdir` with `recursive`: below /proc, for one, Node tries that for ever. */
+async function makeFolders(path: string): Promise<void> {
+  const parent = dirname(path)
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
+    const isOrphan = code === 'ENOENT' && (await stat(parent).catch(() => undefined)) === undefined
+    if (!isOrphan || parent === path) throw error
+    await makeFolders(parent)
+    await mkdir(path, { mode: 0o700 })
+  }
+  // The folder that is new has to be found after the end of the machine too.
+  await syncFolder(parent)
 }

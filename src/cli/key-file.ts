@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import type { KeyPair } from '../index.js'
 import { fromHex, generateKeyPair, toHex } from '../index.js'
 import { quoted } from './arguments.js'
@@ -28,19 +28,24 @@ export async function readKeys(path: string): Promise<KeyPair> {
   throw new UsageError(`the keys in ${quoted(path)} don't belong together`)
 }
 
-/** Writes a key file that only its owner may read. @throws UsageError when there is one, which may be the only copy */
+/** Writes a key file that only its owner may read. @throws when there is one, which may be the only copy, or it can't */
 export async function writeKeys(path: string, keys: KeyPair): Promise<void> {
   try {
     const file = await open(path, 'wx', 0o600)
     try {
       await file.writeFile(formatKeys(keys))
       await file.sync()
+    } catch (error) {
+      // It was made here, and holds no key.
+      await rm(path, { force: true })
+      throw error
     } finally {
       await file.close()
     }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    const why = code === 'EEXIST' ? 'it is there already, and a key is never overwritten' : message
-    throw new UsageError(`${quoted(path)} can't be written: ${why}`, { cause: error })
+    if (code === 'EEXIST')
+      throw new UsageError(`${quoted(path)} is there already, and a key is never overwritten`, { cause: error })
+    throw new Error(`${quoted(path)} can't be written: ${message}`, { cause: error })
   }
 }

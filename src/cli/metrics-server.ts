@@ -42,7 +42,7 @@ export async function serveMetrics(
   health: () => Health,
 ): Promise<MetricsServer> {
   const server = createServer(
-    { requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX },
+    { requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX, connectionsCheckingInterval: 1000 },
     (request, response) => {
       const [path] = (request.url ?? '').split('?')
       const answer = (status: number, type: string, body: string): void => {

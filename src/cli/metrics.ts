@@ -28,6 +28,9 @@ const MEANINGS: Readonly<Record<string, readonly [kind: Kind, help: string]>> = 
   saveFailures: ['counter', 'How often id, key and contacts could not be kept in the store.'],
 }
 
+/** Counters of the transport that say the same as those of the node. */
+const TRAFFIC = ['datagramsSent', 'bytesSent', 'datagramsReceived', 'bytesReceived']
+
 /** What the process tells of itself. */
 export interface ProcessFacts {
   readonly residentBytes: number
@@ -40,12 +43,13 @@ export interface ProcessFacts {
 /** What {@link formatMetrics} tells. */
 export interface MetricsSource {
   readonly stats: DhtStats
+  readonly isStoreFailed: boolean
   readonly process: ProcessFacts
   readonly info: Readonly<Record<string, string>>
 }
 
 /** All numbers of a node in Prometheus' text format, version 0.0.4. */
-export function formatMetrics({ stats, process, info }: MetricsSource): string {
+export function formatMetrics({ stats, isStoreFailed, process, info }: MetricsSource): string {
   const { dropped, storage, transport, ...plain } = stats
   const lines = metric('xorbit_info', 'gauge', 'What runs.', [[labels(info), 1]])
   for (const [name, value] of Object.entries(plain)) {
@@ -60,11 +64,12 @@ export function formatMetrics({ stats, process, info }: MetricsSource): string {
     ...metric('xorbit_store_bytes', 'gauge', 'What they take, as the store counts it.', [['', storage.bytes]]),
     ...metric('xorbit_store_fill', 'gauge', 'How full the store is, 0 to 1.', [['', storage.fill]]),
   )
-  for (const [name, count] of Object.entries(transport)) {
-    const title = `xorbit_transport_${snakeCase(name)}_total`
-    lines.push(...metric(title, 'counter', `The transport's counter ${name}.`, [['', count]]))
-  }
+  const errors = Object.entries(transport).filter(([name]) => !TRAFFIC.includes(name))
   lines.push(
+    ...metric('xorbit_transport_errors_total', 'counter', 'What the transport could not do, by its own name of it.', [
+      ...errors.map(([error, count]) => [labels({ error }), count] as const),
+    ]),
+    ...metric('xorbit_store_failed', 'gauge', 'Whether the store refuses to write.', [['', Number(isStoreFailed)]]),
     ...metric('process_resident_memory_bytes', 'gauge', 'Memory of the process.', [['', process.residentBytes]]),
     ...metric('process_heap_bytes', 'gauge', 'Heap in use.', [['', process.heapBytes]]),
     ...metric('process_cpu_seconds_total', 'counter', 'CPU time of the process.', [['', process.cpuSeconds]]),

@@ -1,5 +1,6 @@
 import { DhtError, toHex } from '../index.js'
-import { formatBytes } from './formats.js'
+import { unlessAborted } from './abort.js'
+import { formatBytes, shown } from './formats.js'
 import type { OutputStream } from './surroundings.js'
 
 /** On a terminal: no eye follows more. */
@@ -18,7 +19,15 @@ export class Output {
   #shownAtMs: number
   #hasLine = false
 
-  constructor(stdout: OutputStream, stderr: OutputStream, { json, quiet }: { json: boolean; quiet: boolean }) {
+  readonly #signal: AbortSignal | undefined
+
+  /** @param signal - ends waiting for who reads what was written */
+  constructor(
+    stdout: OutputStream,
+    stderr: OutputStream,
+    { json, quiet, signal }: { json: boolean; quiet: boolean; signal?: AbortSignal },
+  ) {
+    this.#signal = signal
     this.#stdout = stdout
     this.#stderr = stderr
     this.isJson = json
@@ -55,12 +64,12 @@ export class Output {
 
   /** What happened, for people; nothing when the user wants quiet. */
   say(text: string): void {
-    if (!this.#isQuiet) this.#aside(`${text}\n`)
+    if (!this.#isQuiet) this.#aside(`${shown(text)}\n`)
   }
 
   /** What the user must know. */
   warn(text: string): void {
-    this.#aside(`${text}\n`)
+    this.#aside(`${shown(text)}\n`)
   }
 
   /** How far long work has come: one line that changes on a terminal, now and then a line elsewhere. */
@@ -82,7 +91,7 @@ export class Output {
 
   #data(data: string | Uint8Array): Promise<void> {
     this.#clear()
-    return written(this.#stdout, data)
+    return unlessAborted(this.#signal, written(this.#stdout, data))
   }
 
   #aside(text: string): void {

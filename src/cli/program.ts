@@ -1,3 +1,4 @@
+import { DhtError } from '../index.js'
 import { quoted, readArguments } from './arguments.js'
 import type { Command } from './command.js'
 import { announceCommand } from './commands/announce.js'
@@ -37,7 +38,8 @@ export async function runProgram(surroundings: Surroundings): Promise<number> {
   const [name = '--help', ...rest] = argv
   const plain = new Output(stdout, stderr, { json: false, quiet: false })
   if (name === '--help' || name === '-h' || name === 'help') {
-    const asked = rest[0] === undefined ? undefined : COMMANDS.find((command) => command.name === rest[0])
+    const asked = COMMANDS.find((command) => command.name === rest[0])
+    if (rest[0] !== undefined && !asked) return unknownCommand(rest[0], plain)
     await plain.bytes(encode(asked ? commandHelp(asked, optionsOf(asked)) : programHelp(COMMANDS)))
     // Who gave nothing at all may not know that there are commands.
     return argv.length === 0 ? STATUS.misused : STATUS.done
@@ -47,11 +49,12 @@ export async function runProgram(surroundings: Surroundings): Promise<number> {
     return STATUS.done
   }
   const command = COMMANDS.find((one) => one.name === name)
-  if (!command) {
-    plain.warn(`xorbit: there is no command ${quoted(name)}; xorbit --help names them`)
-    return STATUS.misused
-  }
-  return runCommand(command, rest, surroundings, plain)
+  return command ? runCommand(command, rest, surroundings, plain) : unknownCommand(name, plain)
+}
+
+function unknownCommand(name: string, output: Output): number {
+  output.warn(`xorbit: there is no command ${quoted(name)}; xorbit --help names them`)
+  return STATUS.misused
 }
 
 async function runCommand(
@@ -69,6 +72,7 @@ async function runCommand(
   const ended = new Promise<EndSignal>((resolve) => {
     end = resolve
   })
+  let timer: NodeJS.Timeout | undefined
   const offSignal = surroundings.onSignal((signal) => {
     end(signal)
     interrupt.abort(new Interrupted(signal))
@@ -79,12 +83,19 @@ async function runCommand(
       await plain.bytes(encode(commandHelp(command, specs)))
       return STATUS.done
     }
-    output = new Output(stdout, stderr, { json: given.flag('json'), quiet: given.flag('quiet') })
-    return await command.run({ given, output, surroundings, signal: interrupt.signal, ended })
+    const { signal } = interrupt
+    output = new Output(stdout, stderr, { json: given.flag('json'), quiet: given.flag('quiet'), signal })
+    const timeoutMs = given.durationMs('timeout')
+    if (timeoutMs !== undefined) {
+      const late = new DhtError('ERR_TIMEOUT', `not done after ${timeoutMs / 1000} s`)
+      timer = setTimeout(() => interrupt.abort(late), timeoutMs)
+    }
+    return await command.run({ given, output, surroundings, signal, ended })
   } catch (error) {
     tell(error, command, output)
     return statusOf(error)
   } finally {
+    clearTimeout(timer)
     offSignal()
   }
 }

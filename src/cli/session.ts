@@ -1,6 +1,7 @@
 import type { Dht, DhtErrorCode } from '../index.js'
 import { createDht, DhtError } from '../index.js'
 import { udp } from '../transport/udp.js'
+import { quoted } from './arguments.js'
 import type { Call, OptionSpecs } from './command.js'
 import { UsageError } from './status.js'
 
@@ -38,8 +39,17 @@ export const SESSION_OPTIONS: OptionSpecs = {
 /** The nodes to begin with: those that were given, else those of the environment. */
 export function bootstrapOf({ given, surroundings }: Call): string[] {
   const addresses = given.texts('bootstrap')
-  if (addresses.length > 0) return addresses
-  return (surroundings.env.XORBIT_BOOTSTRAP ?? '').split(/[\s,]+/).filter((address) => address !== '')
+  if (addresses.length > 0) return mustBeAddresses('--bootstrap', addresses)
+  const listed = (surroundings.env.XORBIT_BOOTSTRAP ?? '').split(/[\s,]+/).filter((address) => address !== '')
+  return mustBeAddresses('XORBIT_BOOTSTRAP', listed)
+}
+
+/** Before anything is opened: a node with some good addresses would go on without the wrong one. */
+function mustBeAddresses(source: string, addresses: string[]): string[] {
+  const wrong = addresses.find((address) => !/^(?:\[[^\]]+\]|[^:[\]]+):\d{1,5}$/.test(address))
+  if (wrong !== undefined)
+    throw new UsageError(`${source} takes HOST:PORT, as dht.example.org:7400, not ${quoted(wrong)}`)
+  return addresses
 }
 
 /**
@@ -58,11 +68,17 @@ export async function withSession<T>(call: Call, work: (dht: Dht, signal: AbortS
       throw withAdvice('ERR_BOOTSTRAP_FAILED', error, ({ message }) =>
         isDefault
           ? `no node of this machine answers at port ${DEFAULT_PORT}: name one with --bootstrap HOST:PORT, or run one with: xorbit node`
-          : `${message}: is the address right, the same --network, and the UDP port open?`,
+          : `${message}${reasonOf(error)}: is the address right, the same --network, and the UDP port open?`,
       )
     }
     return work(dht, signal)
   })
+}
+
+/** Why a name was not even asked, if that is it. */
+function reasonOf(error: unknown): string {
+  const { cause } = error as { cause?: unknown }
+  return cause instanceof DhtError && cause.code === 'ERR_UNRESOLVED' ? ` (${cause.message})` : ''
 }
 
 /** Makes a client that is not started yet, does the work, and closes it. */
@@ -71,7 +87,6 @@ export async function withNode<T>(
   bootstrap: readonly string[],
   work: (dht: Dht, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const timeoutMs = call.given.durationMs('timeout')
   const dht = fromArguments(() =>
     createDht({
       transport: udp({ host: call.given.text('host') }),
@@ -80,19 +95,11 @@ export async function withNode<T>(
       client: true,
     }),
   )
-  const timeOut = new AbortController()
-  const timer =
-    timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => {
-          timeOut.abort(new DhtError('ERR_TIMEOUT', `not done after ${timeoutMs / 1000} s`))
-        }, timeoutMs)
   try {
-    return await work(dht, AbortSignal.any([call.signal, timeOut.signal]))
+    return await work(dht, call.signal)
   } catch (error) {
     throw asUsage(error)
   } finally {
-    clearTimeout(timer)
     await dht.close()
   }
 }
@@ -113,7 +120,7 @@ export function fromArguments<T>(make: () => T): T {
 }
 
 /** Of the library's own errors these two are for wrong arguments. */
-function asUsage(error: unknown): unknown {
+export function asUsage(error: unknown): unknown {
   const isMisuse = (error instanceof TypeError || error instanceof RangeError) && !(error instanceof DhtError)
   return isMisuse ? new UsageError(error.message, { cause: error }) : error
 }

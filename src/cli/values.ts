@@ -1,5 +1,7 @@
-import { open, writeFile } from 'node:fs/promises'
-import { LARGE_VALUE_BYTES_MAX } from '../index.js'
+import { randomBytes } from 'node:crypto'
+import { open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { LARGE_VALUE_BYTES_MAX, VALUE_BYTES_MAX } from '../index.js'
+import { unlessAborted } from './abort.js'
 import { quoted } from './arguments.js'
 import type { Call, OptionSpecs } from './command.js'
 import { formatBytes } from './formats.js'
@@ -29,10 +31,15 @@ export async function readValue(
   const text = given.text('text')
   if (text !== undefined && file !== undefined) throw new UsageError('give a file or --text, not both')
   if (text !== undefined) return checked('the text', new TextEncoder().encode(text), bytesMax)
-  if (file !== undefined && file !== '-') return readInput(file, bytesMax)
+  if (file !== undefined && file !== '-') return unlessAborted(signal, readInput(file, bytesMax))
   const { stdin } = surroundings
   if (stdin.isTTY && file === undefined) throw new UsageError('give a file, --text TEXT, or a value on stdin')
-  return readStream('what stdin has', stdin, bytesMax, signal)
+  const value = await unlessAborted(signal, readStream('what stdin has', stdin, bytesMax))
+  // So it is when a command before failed, or stdin is closed.
+  if (value.length === 0 && file === undefined) {
+    throw new UsageError("stdin has nothing: give - or --text '' for a value of no bytes")
+  }
+  return value
 }
 
 /** A whole file. @throws UsageError */
@@ -65,32 +72,15 @@ async function readAtMost(
   return bytes.subarray(0, length)
 }
 
-async function readStream(
-  what: string,
-  stream: AsyncIterable<Uint8Array>,
-  bytesMax: number,
-  signal: AbortSignal,
-): Promise<Uint8Array> {
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
+async function readStream(what: string, stream: AsyncIterable<Uint8Array>, bytesMax: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   let length = 0
-  const read = async (): Promise<Uint8Array> => {
-    for await (const part of stream) {
-      parts.push(part)
-      length += part.length
-      if (length > bytesMax) throw tooLarge(what, bytesMax)
-    }
-    const bytes = new Uint8Array(length)
-    let at = 0
-    for (const part of parts) {
-      bytes.set(part, at)
-      at += part.length
-    }
-    return bytes
+  for await (const part of stream) {
+    parts.push(part)
+    length += part.length
+    if (length > bytesMax) throw tooLarge(what, bytesMax)
   }
-  return Promise.race([read(), aborted])
+  return new Uint8Array(Buffer.concat(parts))
 }
 
 function checked(what: string, bytes: Uint8Array, bytesMax: number): Uint8Array {
@@ -99,7 +89,8 @@ function checked(what: string, bytes: Uint8Array, bytesMax: number): Uint8Array 
 }
 
 function tooLarge(what: string, bytesMax: number): UsageError {
-  return new UsageError(`${what} has more than ${formatBytes(bytesMax)}, the most that a value has`)
+  const advice = bytesMax === VALUE_BYTES_MAX ? ': put it, and publish the key that put prints' : ''
+  return new UsageError(`${what} has more than ${formatBytes(bytesMax)}${advice}`)
 }
 
 /** What machines are told of a value: its bytes, or where they are. */
@@ -110,15 +101,11 @@ export interface GivenValue {
 }
 
 /** Gives a value to the user: to the file that was asked for, else to stdout; for machines it is in what it returns. */
-export async function giveValue({ given, output }: Call, value: Uint8Array): Promise<GivenValue> {
+export async function giveValue({ given, output, signal }: Call, value: Uint8Array): Promise<GivenValue> {
   const bytes = value.length
   const path = given.text('output')
   if (path !== undefined && path !== '-') {
-    try {
-      await writeFile(path, value)
-    } catch (error) {
-      throw new UsageError(`${quoted(path)} can't be written: ${(error as Error).message}`, { cause: error })
-    }
+    await unlessAborted(signal, writeWhole(path, value))
     return { bytes, output: path }
   }
   if (output.isJson) return { bytes, valueBase64: Buffer.from(value).toString('base64') }
@@ -128,6 +115,26 @@ export async function giveValue({ given, output }: Call, value: Uint8Array): Pro
   await output.bytes(value)
   if (output.isTerminal && value.at(-1) !== 0x0a) await output.line('')
   return { bytes }
+}
+
+/** Writes a file, which is there as a whole or as it was before. @throws Error when it can't be written */
+async function writeWhole(path: string, value: Uint8Array): Promise<void> {
+  try {
+    const before = await stat(path).catch(() => undefined)
+    // A pipe or a device has no content that could be lost, and can't be replaced.
+    if (before && !before.isFile()) return await writeFile(path, value)
+    const target = before ? await realpath(path) : path
+    const partial = `${target}.${randomBytes(4).toString('hex')}.part`
+    try {
+      await writeFile(partial, value, { flag: 'wx', mode: before?.mode ?? 0o666 })
+      await rename(partial, target)
+    } catch (error) {
+      await rm(partial, { force: true })
+      throw error
+    }
+  } catch (error) {
+    throw new Error(`${quoted(path)} can't be written: ${(error as Error).message}`, { cause: error })
+  }
 }
 
 /** Whether a terminal shows it as it is, and obeys nothing in it. */

@@ -50,6 +50,7 @@ class Step implements QueryEvents {
   readonly #lookup: TracedLookup
   readonly #hop: number
   readonly #askedAtMs: number
+  #isTold = false
 
   constructor(contact: Contact, events: QueryEvents, lookup: TracedLookup) {
     this.#contact = contact
@@ -91,6 +92,9 @@ class Step implements QueryEvents {
   }
 
   #tell(end: Pick<LookupStep, 'outcome' | 'brought' | 'error'>): void {
+    // Who is told may end the lookup, which gives up what is open.
+    if (this.#isTold) return
+    this.#isTold = true
     const { told, now } = this.#lookup
     told({ contact: this.#contact, hop: this.#hop, elapsedMs: now() - this.#askedAtMs, ...end })
   }

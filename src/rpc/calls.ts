@@ -212,7 +212,7 @@ export class Calls {
       observer.onAnswer(contact, message.flags)
       const error = new DhtError(
         errorCode(message.code),
-        `${contact.address} refused (${message.code}): ${message.text}`,
+        `${contact.address} refused (${message.code}): ${printable(message.text)}`,
       )
       call.events.done(error, undefined, contact, elapsedMs)
       return
@@ -310,4 +310,9 @@ export class Calls {
 function endAtOnce<R>(callee: Callee, events: CallEvents<R>, error: DhtError): () => void {
   events.done(error, undefined, { id: callee.id ?? new Uint8Array(0), address: callee.address }, 0)
   return IGNORE
+}
+
+/** What a peer wrote, without what a terminal obeys: messages of errors are printed. */
+function printable(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\ufffd')
 }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -50,6 +50,16 @@ test.runIf(existsSync('/dev/full'))('a node goes on when what it says can not be
   expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0)
   expect(stderr).toMatch(/^stdout can't be written: .*ENOSPC/m)
   closeSync(full)
+})
+
+test('a signal ends it while it waits for a pipe that nobody opens', async () => {
+  const pipe = join(folder, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const child = spawn(process.execPath, [program, 'put', pipe, '--bootstrap', '127.0.0.1:1'])
+  const ended = new Promise((resolve) => child.once('close', (status, signal) => resolve(status ?? signal)))
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  child.kill('SIGTERM')
+  expect(['SIGTERM', 143]).toContain(await ended)
 })
 
 test('who reads no further is no error', async () => {

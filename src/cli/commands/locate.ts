@@ -1,7 +1,7 @@
 import { toHex } from '../../index.js'
-import { integer, pointFrom, quoted } from '../arguments.js'
+import { integer, pointFrom } from '../arguments.js'
 import type { Call, Command } from '../command.js'
-import { counted } from '../formats.js'
+import { counted, shown } from '../formats.js'
 import { SESSION_OPTIONS, withSession } from '../session.js'
 import { STATUS } from '../status.js'
 
@@ -28,7 +28,7 @@ export const locateCommand: Command = {
       for await (const peer of dht.locate(topic, { signal })) {
         count++
         if (output.isJson) await output.json(peer)
-        else await output.line(`${peer.address}  ${toHex(peer.publicKey)}  ${shown(peer.data)}`.trimEnd())
+        else await output.line(`${peer.address}  ${toHex(peer.publicKey)}  ${dataOf(peer.data)}`.trimEnd())
         if (count >= limit) break
       }
       if (count === 0) {
@@ -42,10 +42,10 @@ export const locateCommand: Command = {
 }
 
 /** Bytes of somebody else, for a terminal. */
-function shown(data: Uint8Array): string {
+function dataOf(data: Uint8Array): string {
   if (data.length === 0) return ''
   try {
-    return quoted(new TextDecoder('utf-8', { fatal: true }).decode(data))
+    return shown(JSON.stringify(new TextDecoder('utf-8', { fatal: true }).decode(data)))
   } catch {
     return toHex(data)
   }

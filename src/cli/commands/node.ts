@@ -2,6 +2,7 @@ import process from 'node:process'
 import type { Dht, DhtOptions } from '../../index.js'
 import { createDht, DhtError, toHex } from '../../index.js'
 import { udp } from '../../transport/udp.js'
+import { unlessAborted } from '../abort.js'
 import type { Call, Command } from '../command.js'
 import type { DataFolder } from '../data-folder.js'
 import { openDataFolder } from '../data-folder.js'
@@ -10,12 +11,15 @@ import { formatMetrics } from '../metrics.js'
 import type { Health, MetricsServer } from '../metrics-server.js'
 import { metricsAddress, serveMetrics } from '../metrics-server.js'
 import { describeError } from '../output.js'
-import { bootstrapOf, DEFAULT_PORT, fromArguments, NODE_OPTIONS, withAdvice } from '../session.js'
+import { asUsage, bootstrapOf, DEFAULT_PORT, fromArguments, NODE_OPTIONS, withAdvice } from '../session.js'
 import { Interrupted, STATUS } from '../status.js'
 import { version } from '../version.js'
 
 /** How often the numbers are told, in ms. */
 const STATS_INTERVAL_MS = 60_000
+
+/** How often it is looked whether the disk can be written, in ms. */
+const DISK_INTERVAL_MS = 1000
 
 const { bootstrap, ...OTHER_NODE_OPTIONS } = NODE_OPTIONS
 
@@ -25,7 +29,7 @@ export const nodeCommand: Command = {
   operands: [],
   summary: 'runs a node until Ctrl-C or SIGTERM',
   details: [
-    'It keeps values for others and answers their lookups. Without --bootstrap it is the first node of a network, and others join through it. With --data-folder it is the same node after a restart, with its id, the contacts that it knew and the records that it kept. Prints where it listens, then that it has joined.',
+    'It keeps values for others and answers their lookups. Without --bootstrap it is the first node of a network, and others join through it. With --data-folder it is the same node after a restart, with its id, the contacts that it knew and the records that it kept. Prints where it listens, then that it has joined; the first node of a network joins nobody, and prints the first line alone.',
   ],
   options: {
     port: { value: 'PORT', short: 'p', says: `the UDP port, 0 for a free one (default: ${DEFAULT_PORT})` },
@@ -45,7 +49,7 @@ export const nodeCommand: Command = {
     ],
   ],
   async run(call: Call): Promise<number> {
-    const { given, output, ended } = call
+    const { given, output, ended, signal } = call
     const port = given.integer('port', 0, 65_535) ?? DEFAULT_PORT
     const statsMs = given.durationMs('stats', 0) ?? STATS_INTERVAL_MS
     const metrics = given.text('metrics')
@@ -57,17 +61,19 @@ export const nodeCommand: Command = {
       client: given.flag('client'),
     }
     const path = given.text('data-folder')
-    const folder = path === undefined ? undefined : await openDataFolder(path)
+    const folder = path === undefined ? undefined : await unlessAborted(signal, openDataFolder(path))
     const dht = await withFolder(options, folder)
     let server: MetricsServer | undefined
-    let timer: NodeJS.Timeout | undefined
+    const timers: NodeJS.Timeout[] = []
     try {
-      if (metricsAt)
-        server = await serveMetrics(metricsAt, metricsOf(dht, options.network), () => healthOf(dht, folder))
+      if (metricsAt) {
+        const metrics = metricsOf(dht, folder, options.network)
+        server = await serveMetrics(metricsAt, metrics, () => healthOf(dht, folder))
+      }
       tellEvents(call, dht)
-      if (folder) tellFolder(call, path as string, folder)
+      if (folder) timers.push(tellFolder(call, path as string, folder))
       await listen(call, dht, server)
-      if (statsMs > 0) timer = setInterval(() => output.say(statsLine(dht)), statsMs)
+      if (statsMs > 0) timers.push(setInterval(() => output.say(statsLine(dht)), statsMs))
       output.say(`${await ended}: leaving`)
       return STATUS.done
     } catch (error) {
@@ -75,12 +81,12 @@ export const nodeCommand: Command = {
       if (error instanceof Interrupted) return STATUS.done
       throw withAdvice(
         'ERR_ADDRESS_IN_USE',
-        error,
+        asUsage(error),
         () =>
           `port ${port} is taken, maybe by a node: with --port 0 --bootstrap 127.0.0.1:${port} this one gets a free port and joins it`,
       )
     } finally {
-      clearInterval(timer)
+      for (const timer of timers) clearInterval(timer)
       await server?.close()
       await dht.close()
     }
@@ -121,21 +127,31 @@ function tellEvents({ output }: Call, dht: Dht): void {
   })
 }
 
-function tellFolder({ output }: Call, path: string, { storage, report }: DataFolder): void {
+/** What was found there, and from now on when it can't be written, and when it can again. @returns what that takes */
+function tellFolder({ output }: Call, path: string, { storage, report }: DataFolder): NodeJS.Timeout {
   const { records, isComplete, missing, corrupt, isIdentityLost } = storage.report
   output.say(`${path}: ${counted(records, 'record')}`)
-  if (isComplete && report.damagedBytes === 0) return
-  const identity = isIdentityLost ? ', and the id' : ''
-  output.warn(`${path} is damaged: ${counted(missing + corrupt, 'record')} lost${identity}; going on with the rest`)
+  if (!isComplete || report.damagedBytes > 0) {
+    const identity = isIdentityLost ? ', and the id' : ''
+    output.warn(`${path} is damaged: ${counted(missing + corrupt, 'record')} lost${identity}; going on with the rest`)
+  }
+  let failed = false
+  return setInterval(() => {
+    const { failure } = storage
+    if (failure && !failed) output.warn(`records are refused until the disk is right again: ${failure.message}`)
+    if (!failure && failed) output.warn('the disk is right again: records are taken')
+    failed = failure !== undefined
+  }, DISK_INTERVAL_MS)
 }
 
-function metricsOf(dht: Dht, network = 'xorbit'): () => string {
+function metricsOf(dht: Dht, folder: DataFolder | undefined, network = 'xorbit'): () => string {
   const info = { version: version(), id: toHex(dht.id), network }
   return () => {
     const { rss, heapUsed } = process.memoryUsage()
     const { user, system } = process.cpuUsage()
     return formatMetrics({
       stats: dht.stats(),
+      isStoreFailed: folder?.storage.failure !== undefined,
       info,
       process: {
         residentBytes: rss,

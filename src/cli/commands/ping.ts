@@ -1,10 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { DhtErrorCode } from '../../index.js'
 import { DhtError, toHex } from '../../index.js'
 import type { Call, Command } from '../command.js'
-import { formatMs } from '../formats.js'
+import { formatMs, shown } from '../formats.js'
 import { describeError } from '../output.js'
 import { SESSION_OPTIONS, withNode } from '../session.js'
 import { STATUS } from '../status.js'
+
+/** What the other side answered, or that it did not: the next request may fare better. */
+const FROM_OUTSIDE: readonly DhtErrorCode[] = [
+  'ERR_TIMEOUT',
+  'ERR_REMOTE',
+  'ERR_RATE_LIMITED',
+  'ERR_UNKNOWN_METHOD',
+  'ERR_UNKNOWN_VERSION',
+  'ERR_MALFORMED_MESSAGE',
+]
 
 const { bootstrap: _, ...OWN_SESSION_OPTIONS } = SESSION_OPTIONS
 
@@ -30,6 +41,7 @@ export const pingCommand: Command = {
     return withNode(call, [], async (dht, signal) => {
       await dht.start({ signal })
       const times: number[] = []
+      let isRefused = false
       for (let i = 0; i < count; i++) {
         if (i > 0) await delay(intervalMs, undefined, { signal }).catch(() => signal.throwIfAborted())
         try {
@@ -38,13 +50,15 @@ export const pingCommand: Command = {
           if (output.isJson) await output.json(answer)
           else await output.line(`${answer.address}  ${toHex(answer.id)}  ${formatMs(answer.elapsedMs)}`)
         } catch (error) {
-          if (!(error instanceof DhtError) || error.code !== 'ERR_TIMEOUT' || signal.aborted) throw error
+          if (!(error instanceof DhtError) || !FROM_OUTSIDE.includes(error.code) || signal.aborted) throw error
+          isRefused ||= error.code !== 'ERR_TIMEOUT'
           if (output.isJson) await output.json({ address, error: describeError(error) })
-          else await output.line(`${address}  no answer`)
+          else await output.line(`${address}  ${error.code === 'ERR_TIMEOUT' ? 'no answer' : shown(error.message)}`)
         }
       }
       if (count > 1) output.say(summary(count, times))
-      return times.length > 0 ? STATUS.done : STATUS.noAnswer
+      if (times.length > 0) return STATUS.done
+      return isRefused ? STATUS.failed : STATUS.noAnswer
     })
   },
 }

@@ -26,7 +26,10 @@ export const publishCommand: Command = {
   },
   examples: [
     ["xorbit publish --key me.json --text 'https://example.org/'", 'points a name to an address'],
-    ['xorbit put site.tar | xorbit publish --key me.json --stay', 'points it to a longer value, and keeps it alive'],
+    [
+      'xorbit put site.tar | xorbit publish --key me.json --stay',
+      'points it to a longer value, and renews the pointer; put --stay would renew the value',
+    ],
   ],
   async run(call: Call): Promise<number> {
     const { given, output } = call

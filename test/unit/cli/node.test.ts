@@ -1,7 +1,12 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { pack, unpack } from 'msgpackr'
+import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { JournalFile } from '../../../src/cli/journal-file.js'
 import { formatMetrics, METRIC_NAMES } from '../../../src/cli/metrics.js'
 import type { DhtStats } from '../../../src/index.js'
 import { createDht, fromHex, keyOf, toHex } from '../../../src/index.js'
@@ -12,6 +17,9 @@ const folder = mkdtempSync(join(tmpdir(), 'xorbit-node-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const KEY = 'ab'.repeat(32)
+
+/** What a terminal would obey. */
+const HOSTILE = '\u001b]0;owned\u0007\u001b[2J\r\nanother line\u009b31m\u202e\u2028'
 
 describe('node', () => {
   test('says where it listens and that it has joined, and ends well with a signal', async () => {
@@ -114,6 +122,21 @@ describe('node', () => {
     await after.until(/ is damaged: \d records? lost.*; going on with the rest$/m, 'stderr')
   })
 
+  test('a disk that can not be written is told, and when it can again', async () => {
+    const path = join(folder, 'failing')
+    const run = await node('--data-folder', path, '--metrics', '0')
+    const [, url = ''] = await run.until(/metrics at (http:\S+)\/metrics$/m, 'stderr')
+    // The store's own: as after a full disk.
+    const reason = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
+    const spy = vi.spyOn(JournalFile.prototype, 'append').mockRejectedValue(reason)
+    onTestFinished(() => spy.mockRestore())
+    const other = await node('-b', run.address)
+    await xorbit(['put', '-t', 'refused', '-b', other.address, '--host', '127.0.0.1'])
+    await run.until(/^records are refused until the disk is right again: .*no space left/m, 'stderr')
+    expect(await (await fetch(`${url}/metrics`)).text()).toMatch(/^xorbit_store_failed 1$/m)
+    expect((await fetch(`${url}/healthz`)).status).toBe(503)
+  })
+
   test('a folder that can not be used is told', async () => {
     const run = await xorbit(['node', '--port', '0', '--data-folder', '/dev/null/data'])
     expect(run).toMatchObject({ status: 1, stdout: '' })
@@ -157,7 +180,7 @@ describe('metrics', () => {
   test('escape what stands in labels', () => {
     const stats = { dropped: {}, storage: { records: 0, bytes: 0, fill: 0 }, transport: {} } as unknown as DhtStats
     const process = { residentBytes: 1, heapBytes: 1, cpuSeconds: 1, startedAtSeconds: 1 }
-    const text = formatMetrics({ stats, process, info: { network: 'a"b\\c\nd' } })
+    const text = formatMetrics({ stats, isStoreFailed: false, process, info: { network: 'a"b\\c\nd' } })
     expect(text).toContain('xorbit_info{network="a\\"b\\\\c\\nd"} 1')
   })
 
@@ -167,6 +190,18 @@ describe('metrics', () => {
     const alone = await fetch(`${await served('-b', '127.0.0.1:1')}/healthz`)
     expect([alone.status, await alone.json()]).toEqual([503, { isJoined: false, contacts: 0, records: 0 }])
   })
+
+  test('answer who asks while others only hold connections', async () => {
+    const url = new URL(await served())
+    const sockets = Array.from({ length: 70 }, () => connect(Number(url.port), url.hostname).on('error', () => {}))
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy()
+    })
+    await Promise.all(sockets.slice(0, 60).map((socket) => once(socket, 'connect')))
+    // Silent ones are dropped after some seconds; a test of Node's own clock would take half a minute.
+    const answered = async (): Promise<number> => (await fetch(`${url.href}healthz`)).status
+    await expect.poll(() => answered().catch(() => 0), { timeout: 15_000, interval: 500 }).toBe(200)
+  }, 20_000)
 
   test('refuse everything else', async () => {
     const url = await served()
@@ -188,10 +223,10 @@ describe('announce and locate', () => {
   test('a peer is found until it is withdrawn', async () => {
     const to = await network()
     expect(await xorbit(['locate', 'room', ...to])).toMatchObject({ status: 3, stdout: '' })
-    const data = 'alice \u001b[31m'
+    const data = `alice \u001b[31m\u009b31m\u202e\u2028${'x'.repeat(100)}`
     const run = start(['announce', 'room', '--port', '8080', '--data', data, ...to])
     const [publicKey] = await run.until(/^[0-9a-f]{64}$/m)
-    const line = `127.0.0.1:8080  ${publicKey}  "alice \\u001b[31m"\n`
+    const line = `127.0.0.1:8080  ${publicKey}  "alice \\u001b[31m\\u009b31m\\u202e\\u2028${'x'.repeat(100)}"\n`
     expect(await xorbit(['locate', 'room', ...to])).toMatchObject({ status: 0, stdout: line, stderr: '1 peer\n' })
     const { stdout } = await xorbit(['locate', toHex(keyOf('room')), '--json', '--limit', '1', ...to])
     const peer = { publicKey, address: '127.0.0.1:8080', host: '127.0.0.1', port: 8080 }
@@ -244,6 +279,26 @@ describe('ping', () => {
     const often = await xorbit(['ping', address, '-c', '3', '-i', '0', '--host', '127.0.0.1'])
     expect(often.stdout).toMatch(new RegExp(`^(?:${line}){3}$`))
     expect(often.stderr).toMatch(/^3 of 3 answered: /)
+  })
+
+  test('what a peer answers reaches a terminal without what that obeys, and is no reason to stop', async () => {
+    const socket = createSocket('udp4')
+    onTestFinished(() => {
+      socket.close()
+    })
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
+    socket.on('message', (datagram, { port }) => {
+      const [, , tid, tag] = unpack(datagram)
+      const observed = Uint8Array.of(4, 127, 0, 0, 1, port >> 8, port & 255)
+      socket.send(pack([1, 2, tid, tag, 0, new Uint8Array(32).fill(7), observed, [5, HOSTILE]]), port, '127.0.0.1')
+    })
+    const address = `127.0.0.1:${socket.address().port}`
+    const run = await xorbit(['ping', address, '--host', '127.0.0.1', '-c', '2', '-i', '0'])
+    expect(run.status).toBe(1)
+    expect(run.stdout.split('\n')).toHaveLength(3)
+    expect(`${run.stdout}${run.stderr}`.replaceAll('\n', '')).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
+    const json = await xorbit(['ping', address, '--host', '127.0.0.1', '--json'])
+    expect(JSON.parse(json.stdout).error.code).toMatch(/^ERR_/)
   })
 
   test('silence is told, and is status 4', async () => {

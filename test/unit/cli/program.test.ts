@@ -64,7 +64,11 @@ describe('wrong arguments', () => {
     [['put', '-t', 'x', '--lifetime', 'soon'], /--lifetime must be a time/],
     [['put', '-t', 'x', '--lifetime', '72h'], /lifetimeMs must be from 1000 to 172800000|--lifetime/],
     [['put', '-t', 'x', '--timeout', '-1'], /timeout/],
-    [['put', '-t', 'x', '--bootstrap', 'nowhere'], /nowhere/],
+    [['put', '-t', 'x', '--bootstrap', 'nowhere'], /--bootstrap takes HOST:PORT, as .*, not "nowhere"/],
+    [['node', '--port', '0', '--bootstrap', 'nowhere'], /--bootstrap takes HOST:PORT/],
+    [['node', '--port', '0', '--data-folder', ''], /--data-folder is empty/],
+    [['help', 'nope'], /no command "nope"/],
+    [['--help', 'nope'], /no command "nope"/],
     [['put', '-t', 'x', '--host', 'not an address'], /host/],
     [['put', '-t', 'x', '--network', ''], /network/],
     [['get'], /get needs KEY/],
@@ -93,6 +97,16 @@ describe('wrong arguments', () => {
     expect(stderr).toMatch(says)
     expect([status, stdout]).toEqual([2, ''])
     expect(stderr).not.toMatch(/\n\s+at /)
+  })
+
+  test('in the environment are told by its name', async () => {
+    const { status, stderr } = await xorbit(['node', '--port', '0'], {
+      env: { XORBIT_BOOTSTRAP: '127.0.0.1:1,dht2.example.org' },
+    })
+    expect([status, stderr.split('\n')[0]]).toEqual([
+      2,
+      'xorbit node: XORBIT_BOOTSTRAP takes HOST:PORT, as dht.example.org:7400, not "dht2.example.org"',
+    ])
   })
 
   test('are told as JSON where data are', async () => {

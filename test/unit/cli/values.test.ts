@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
@@ -41,6 +41,29 @@ describe('put and get', () => {
     expect(dash).toMatchObject({ status: 0, stdout: `${toHex(keyOf(''))}\n`, stderr: '' })
     const get = await xorbit(['get', '-q', dash.stdout.trim(), ...to])
     expect(get).toMatchObject({ status: 0, stdout: '', stderr: '' })
+  })
+
+  test('stdin that has nothing is no value, unless that is said', async () => {
+    const put = await xorbit(['put', ...to], { stdin: [] })
+    expect(put).toMatchObject({ status: 2, stdout: '' })
+    expect(put.stderr).toMatch(/stdin has nothing/)
+    expect(await xorbit(['put', '--text', '', ...to])).toMatchObject({ status: 0, stdout: `${toHex(keyOf(''))}\n` })
+  })
+
+  test('a file that can not be written leaves what was there', async () => {
+    const { stdout: key } = await xorbit(['put', '-t', 'hello', ...to])
+    const missing = await xorbit(['get', key.trim(), '-o', join(folder, 'nowhere', 'x'), ...to])
+    expect(missing).toMatchObject({ status: 1, stdout: '' })
+    expect(missing.stderr).toMatch(/can't be written/)
+    const output = fileWith('there', 'before')
+    chmodSync(output, 0o640)
+    expect(await xorbit(['get', key.trim(), '-o', output, ...to])).toMatchObject({ status: 0 })
+    expect([readFileSync(output, 'utf8'), statSync(output).mode & 0o777]).toEqual(['hello', 0o640])
+    expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([])
+    if (existsSync('/dev/full')) {
+      expect(await xorbit(['get', key.trim(), '-o', '/dev/full', ...to])).toMatchObject({ status: 1 })
+      expect(statSync('/dev/full').isCharacterDevice()).toBe(true)
+    }
   })
 
   test('a file of many records, to a file', async () => {
@@ -106,6 +129,8 @@ describe('put and get', () => {
     const silent = await xorbit(['get', 'ab'.repeat(32), '-b', '127.0.0.1:1'])
     expect(silent).toMatchObject({ status: 4, stdout: '' })
     expect(silent.stderr).toMatch(/ERR_BOOTSTRAP_FAILED/)
+    const unread = await xorbit(['put', '--timeout', '1', ...to], { stdin: [new Promise<never>(() => {})] })
+    expect(unread).toMatchObject({ status: 4, stdout: '' })
     const late = await xorbit(['get', 'ab'.repeat(32), '-b', '192.0.2.1:1', '--timeout', '1', '--host', '127.0.0.1'])
     expect(late.status).toBe(4)
   })
@@ -125,12 +150,12 @@ describe('put and get', () => {
       ['SIGINT', 130],
       ['SIGTERM', 143],
     ] as const) {
-      // Input that never comes.
-      const run = start(['put', ...to], { stdin: [] })
       const silent = start(['get', 'ab'.repeat(32), '-b', '127.0.0.1:1'])
       silent.signal(signal)
       expect(await silent.ended).toMatchObject({ status, stdout: '', stderr: '' })
-      await run.ended
+      const waiting = start(['put', ...to], { stdin: [new Promise<never>(() => {})] })
+      waiting.signal(signal)
+      expect(await waiting.ended).toMatchObject({ status, stdout: '', stderr: '' })
     }
   })
 

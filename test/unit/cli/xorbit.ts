@@ -8,8 +8,8 @@ const PATIENCE_MS = 10_000
 /** How a run differs from one without a terminal, without input and without settings. */
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
-  /** What stdin has: bytes and texts, one part each. */
-  readonly stdin?: readonly (string | Uint8Array)[]
+  /** What stdin has: bytes and texts, one part each; a promise for what comes later, or never. */
+  readonly stdin?: readonly (string | Uint8Array | Promise<never>)[]
   /** Which streams are terminals. */
   readonly terminals?: readonly ('stdin' | 'stdout' | 'stderr')[]
 }
@@ -87,8 +87,8 @@ export async function network(): Promise<string[]> {
   return ['--bootstrap', second.address, '--host', '127.0.0.1']
 }
 
-async function* partsOf(parts: readonly (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
-  for (const part of parts) yield typeof part === 'string' ? new TextEncoder().encode(part) : part
+async function* partsOf(parts: NonNullable<RunOptions['stdin']>): AsyncGenerator<Uint8Array> {
+  for (const part of parts) yield typeof part === 'string' ? new TextEncoder().encode(part) : await part
 }
 
 class Collected implements OutputStream {

@@ -66,4 +66,26 @@ describe('the steps of findNode', () => {
       expect(idsOf(after.closest)).toEqual(idsOf(before.closest))
     })
   })
+
+  test('are told once, also when the listener ends the lookup', async () => {
+    await simulate('trace that ends', async (simulator) => {
+      const members = await grow(simulator, 30)
+      for (const end of ['abort', 'close'] as const) {
+        const { dht } = members[end === 'abort' ? 3 : 4]!
+        const abort = new AbortController()
+        const told: string[] = []
+        const finding = dht.findNode(TARGET, {
+          signal: abort.signal,
+          onStep: ({ contact }) => {
+            told.push(toHex(contact.id))
+            if (end === 'abort') abort.abort(new Error('enough'))
+            else void dht.close()
+          },
+        })
+        await expect(finding).rejects.toThrow()
+        expect(told.length).toBeGreaterThan(1)
+        expect(new Set(told).size).toBe(told.length)
+      }
+    })
+  })
 })

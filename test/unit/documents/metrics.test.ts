@@ -12,7 +12,7 @@ test('the metrics that the guide names are those that a node has', async () => {
   const dht = createDht({ transport, clock, randomBytes })
   await simulator.run(() => dht.start())
   const process = { residentBytes: 1, heapBytes: 1, cpuSeconds: 1, startedAtSeconds: 1 }
-  const metrics = formatMetrics({ stats: dht.stats(), process, info: {} })
+  const metrics = formatMetrics({ stats: dht.stats(), isStoreFailed: false, process, info: {} })
 
   const named = [...read(GUIDE).matchAll(/\b(?:xorbit|process)_\w*[a-z](?:\{[^}]*\})?/g)].map(([name]) => name)
   expect(named.length).toBeGreaterThan(8)
