@@ -58,6 +58,41 @@ export function blocksOf(path: string, document: string): Block[] {
   return blocks
 }
 
+/**
+ * The lines of a document that make a block which is none of `blocksOf`, and so is not looked at: fences that are indented,
+ * quoted, of tildes or with more than a language; HTML's own blocks; and what four spaces make one, lists not excepted.
+ *
+ * @returns each with the anchor of the heading above it
+ */
+export function strayLines(path: string, document: string): string[] {
+  const lines = document.split('\n')
+  const spans = blocksOf(path, document).map(
+    ({ line, text }) => [line - 1, line + text.split('\n').length - 1] as const,
+  )
+  return lines.flatMap((text, i) => {
+    const isEdge = spans.some((span) => span.includes(i + 1))
+    const isInside = spans.some(([first, last]) => first < i + 1 && i + 1 < last)
+    const isFence = /^[\s>*+\d.)-]*(?:```|~~~)/.test(text)
+    const isIndented = /^(?: {4}| {0,3}\t)\s*\S/.test(text) && !/\S/.test(lines[i - 1] ?? '')
+    // A fence inside of a block is of one whose own end is missing.
+    const isStray = (isFence && !isEdge) || (!isInside && (isIndented || /<pre\b/i.test(text)))
+    return isStray ? [`${headingAbove(path, document, i + 1)}: ${text.trim()}`] : []
+  })
+}
+
+/** The place of a line as a link has it, which stays the same as long as its heading does. */
+export function headingAbove(path: string, document: string, line: number): string {
+  const anchors = [
+    ...anchorsOf(
+      document
+        .split('\n')
+        .slice(0, line - 1)
+        .join('\n'),
+    ),
+  ]
+  return `${path}#${anchors.at(-1) ?? ''}`
+}
+
 /** A document without its blocks and its code, in which no link is one. */
 export function proseOf(document: string): string {
   return document.replace(/^```.*?^```$/gms, '').replace(/`[^`\n]*`/g, (code) => code.replace(/[[\]()]/g, ' '))

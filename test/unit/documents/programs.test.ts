@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import type { Ended } from '../examples/programs.js'
 import { bundleProgram, ROOT, runProgram, typeErrors } from '../examples/programs.js'
 import type { Block } from './documents.js'
-import { BLOCKS } from './documents.js'
+import { BLOCKS, DOCUMENTS, headingAbove, read, strayLines } from './documents.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'xorbit-documents-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -28,10 +28,19 @@ const LANGUAGES: Readonly<Record<string, string>> = {
   js: 'run here',
   ts: 'type-checked here',
   json: 'parsed here',
-  text: 'compared with what the program above it prints, or said to be one run',
+  text: 'compared with what the program above it prints, or one of SHOWN_ONLY',
   sh: 'commands.test.ts',
   hex: '../wire/protocol-page.test.ts',
 }
+
+/** Blocks of text that no test can compare with anything: by the heading above, each as often as it has one. */
+const SHOWN_ONLY: readonly string[] = ['docs/guides/speed.md#how-fast-it-is']
+
+/** What bytes are signed, which is told in no language: the lines that begin an indented block, by the heading above. */
+const INDENTED: readonly string[] = [
+  "docs/protocol.md#kind-1-mutable: 'xorbit/mutable/1' | 00 | network (4 bytes) | everything from the length of the salt on",
+  "docs/protocol.md#kind-2-peer: 'xorbit/peer/1' | network (4 bytes) | topic | public key",
+]
 
 const programs = BLOCKS.filter(({ language }) => language === 'js')
 /** They print what their runner does, each version another way. */
@@ -44,10 +53,35 @@ describe('blocks', () => {
     expect(unknown.map(placeOf)).toEqual([])
   })
 
-  test('of text are what the program above prints, or said to be of one run', () => {
+  test('are all that there are', () => {
+    expect(DOCUMENTS.flatMap((path) => strayLines(path, read(path)))).toEqual(INDENTED)
+  })
+
+  test.each([
+    ['an indented fence', '- item\n\n  ```js\n  nothing()\n  ```', 2],
+    ['a fence in a list', '- ```js\nnothing()\n  ```', 2],
+    ['a quoted fence', '> ```js\n> nothing()\n> ```', 2],
+    ['tildes', '~~~js\nnothing()\n~~~', 2],
+    ['more than a language', '```js title="x"\nnothing()\n```', 2],
+    ['a space before the language', '``` js\nnothing()\n```', 2],
+    ['an end that is missing', '```js\nnothing()', 1],
+    ['an end that is that of the next', '```js\nnothing()\n\n```js\nnothing()\n```', 1],
+    ['a space after the end', '```js\nnothing()\n``` ', 2],
+    ['HTML', '<PRE class="a">nothing()</PRE>', 1],
+    ['spaces alone', '    nothing()', 1],
+    ['a tab', '\tnothing()', 1],
+  ])('with %s are found', (_, document, count) => {
+    const known = '# A b\n\n```js\n    known()\n```\n'
+    const found = strayLines('a.md', `${known}\n${document}\n`)
+    expect(found).toHaveLength(count)
+    expect(found[0]).toMatch(/^a\.md#a-b: /)
+    expect(strayLines('a.md', known)).toEqual([])
+  })
+
+  test('of text are what the program above prints, or listed here', () => {
     const shown = new Set(programs.map(({ next }) => next))
     const others = BLOCKS.filter((block) => block.language === 'text' && !shown.has(block))
-    expect(others.filter(({ above }) => !/\bone run\b/.test(above)).map(placeOf)).toEqual([])
+    expect(others.map(({ path, line }) => headingAbove(path, read(path), line))).toEqual(SHOWN_ONLY)
   })
 
   test('of JSON can be parsed', () => {
