@@ -11,8 +11,9 @@ const commands: (readonly [place: string, words: string[]])[] = [
     commandsOf(text).map((words) => [`${path}:${line}`, words] as const),
   ),
   ...DOCUMENTS.flatMap((path) =>
-    [...read(path).matchAll(/`((?:npm|npx) [^`\n]+)`/g)].flatMap(([, text]) =>
-      commandsOf(text as string).map((words) => [path, words] as const),
+    [...read(path).matchAll(/`((?:(?:npm|npx) |node [^`\n]*\.js\b)[^`\n]*)`/g)].flatMap(([, text = '']) =>
+      // Brackets say what may be left out.
+      commandsOf(text.replace(/[[\]]/g, '')).map((words) => [path, words] as const),
     ),
   ),
 ]
@@ -53,8 +54,57 @@ describe('the commands of all documents', () => {
     ['an operand too few', 'npx xorbit get'],
     ['an operand too many', 'npx xorbit node 7400'],
     ['an option without its value', 'npx xorbit put --text'],
+    ['a package that is none of ours', 'npm install xorbit-none'],
+    ['a package of a scope that is none of ours', 'npm install --global @none/xorbit@1.0.0'],
+    ['an option that npm takes for itself', 'npm run bench --quick'],
+    ['a folder that is missing', 'npm ci --prefix bench/none'],
+    ['a bench that is missing', 'npm run bench -- none'],
+    ['an option that no bench has', 'npm run bench -- --no-such-option'],
+    ['an option that a bench does not have', 'npm run bench -- hops --taskMs 5'],
+    ['an option of a bench without its value', 'npm run bench -- micro --taskMs'],
+    ['an option that a script does not have', 'npm run simulate:large -- --no-such-option'],
+    ['an option that the demo does not have', 'npm run demo -- --no-such-option'],
+    ['an option that an example does not have', 'node examples/names.js --no-such-option'],
+    ['an option that an example without a usage text does not have', 'node examples/custom-record.js --none'],
+    ['an option that is the beginning of another', 'node examples/names.js follow KEY --boot'],
+    ['an option of an example without its value', 'node examples/names.js follow KEY --every --watch'],
   ])('with %s are found', (_, shell) => {
     expect(commandsOf(shell).map((words) => faultOf(words))).toEqual([expect.stringMatching(/./)])
+  })
+
+  test.each([
+    ['in quotes', `npx xorbit get "$(npx xorbit nonsense)"`],
+    ['without quotes', 'npx xorbit get $(npx xorbit nonsense)'],
+    ['in another one', 'npx xorbit get "$(npx xorbit put "$(npx xorbit nonsense)")"'],
+    ['in backticks', 'npx xorbit get `npx xorbit nonsense`'],
+    ['as a file', 'cat <(npx xorbit nonsense)'],
+    ['after single quotes within double ones', `echo "it's $(npx xorbit nonsense)"`],
+    ['with a pipe', 'npx xorbit get $(echo a | npx xorbit nonsense)'],
+  ])('that stand in another command, %s, are found', (_, shell) => {
+    const faults = commandsOf(shell).map((words) => faultOf(words))
+    expect(faults.filter((fault) => fault !== undefined)).toEqual(['xorbit has no command nonsense'])
+  })
+
+  test('are not found in single quotes', () => {
+    expect(commandsOf(`echo '$(npx xorbit nonsense)'`)).toEqual([['echo', '$(npx xorbit nonsense)']])
+  })
+
+  test.each([
+    'npm install classic-level@3 abstract-level',
+    'npm run --silent demo -- FILE --json',
+    'npm run bench -- --list',
+    'npm run bench -- peers --kad-dht-nodes 30 --fresh --seed=2',
+    'npm run bench:bootstrap -- --help',
+    'npm run simulate:churn -- --session 60',
+    'node --expose-gc bench/peers/one.js xorbit --lookups 50',
+    'node examples/custom-record.js --check',
+    'npx xorbit get "$(npx xorbit put --text hello)"',
+  ])('that there are pass: %s', (shell) => {
+    expect(
+      commandsOf(shell)
+        .map((words) => faultOf(words))
+        .filter((fault) => fault !== undefined),
+    ).toEqual([])
   })
 })
 
