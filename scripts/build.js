@@ -12,14 +12,14 @@ const vendor = join(root, 'dist', 'vendor')
 const { resolve } = createRequire(import.meta.url)
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
-/** What goes into the bundles and so is no dependency of whoever installs the package. */
+/** What goes into the bundles and so is no dependency of whoever installs the package, who gets its licence from us. */
 const BUNDLED = ['k-bucket', 'events', 'msgpackr', '@noble/ed25519', '@noble/hashes']
 
 const startedAt = Date.now()
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 compile()
-await bundleKBucket()
-await bundleEntries()
+const bundles = [await bundleKBucket(), await bundleEntries()]
+checkBundled(bundles)
 writeLicences()
 // Not to standard output: what runs after a build may print figures for a program there.
 console.error(`built dist in ${((Date.now() - startedAt) / 1000).toFixed(1)} s`)
@@ -30,9 +30,12 @@ function compile() {
   if (status !== 0) process.exit(status ?? 1)
 }
 
+/** @returns esbuild's account of what went into it */
 async function bundleKBucket() {
   mkdirSync(vendor, { recursive: true })
-  await build({
+  const { metafile } = await build({
+    absWorkingDir: root,
+    metafile: true,
     stdin: { contents: `export { default } from 'k-bucket'`, resolveDir: root },
     bundle: true,
     format: 'esm',
@@ -46,6 +49,7 @@ async function bundleKBucket() {
     outfile: join(vendor, 'k-bucket.js'),
     logLevel: 'warning',
   })
+  return metafile
 }
 
 // k-bucket asks for random bytes only where it gets no localNodeId, and the routing table always gives one;
@@ -57,10 +61,15 @@ function stubRandombytes({ onResolve, onLoad }) {
   }))
 }
 
-/** In the place of the entries that tsc wrote. What several of them share goes into chunks, so that there is one of everything. */
+/**
+ * In the place of the entries that tsc wrote. What several of them share goes into chunks, so that there is one of everything.
+ *
+ * @returns esbuild's account of what went into them
+ */
 async function bundleEntries() {
   const sources = entryFiles().map((file) => file.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts'))
-  await build({
+  const { metafile } = await build({
+    metafile: true,
     entryPoints: sources,
     absWorkingDir: root,
     outbase: 'src',
@@ -82,6 +91,24 @@ async function bundleEntries() {
     sourcesContent: false,
     logLevel: 'warning',
   })
+  return metafile
+}
+
+/** Nobody's code goes into the bundles without its licence, and no licence without its code. */
+function checkBundled(metafiles) {
+  const found = new Set(metafiles.flatMap(({ inputs }) => Object.keys(inputs).flatMap(packagesOf)))
+  const unnamed = [...found].filter((name) => !BUNDLED.includes(name))
+  const missing = BUNDLED.filter((name) => !found.has(name))
+  if (unnamed.length === 0 && missing.length === 0) return
+  if (unnamed.length > 0) console.error(`in the bundles, but not in BUNDLED of scripts/build.js: ${unnamed.join(', ')}`)
+  if (missing.length > 0) console.error(`in BUNDLED of scripts/build.js, but not in the bundles: ${missing.join(', ')}`)
+  process.exit(1)
+}
+
+/** The package that a file is of. One inside of another package's folder, which may be another version, is told by both. */
+function packagesOf(path) {
+  const match = /(?:^|\/)node_modules\/((?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+)\//.exec(path)
+  return match === null ? [] : [match[1]]
 }
 
 /** What the package's exports and its program name. */
