@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve as resolvePath, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -87,11 +87,20 @@ async function bundleEntries() {
     sourcemap: true,
     preserveSymlinks: true,
     define: { XORBIT_VERSION: JSON.stringify(manifest.version) },
-    // The sources are in the package.
-    sourcesContent: false,
     logLevel: 'warning',
   })
+  const maps = Object.keys(metafile.outputs).filter((path) => path.endsWith('.map'))
+  for (const path of maps) dropPackedSources(join(root, path))
   return metafile
+}
+
+/** Our own sources are in the package, so a source map need not repeat them; what others wrote is nowhere else. */
+function dropPackedSources(path) {
+  const { sourcesContent, ...map } = JSON.parse(readFileSync(path, 'utf8'))
+  const isPacked = (source) => resolvePath(dirname(path), source).startsWith(join(root, 'src', sep))
+  const contents = map.sources.map((source, i) => (isPacked(source) ? null : sourcesContent[i]))
+  const isNeeded = contents.some((content) => content !== null)
+  writeFileSync(path, JSON.stringify(isNeeded ? { ...map, sourcesContent: contents } : map))
 }
 
 /** Nobody's code goes into the bundles without its licence, and no licence without its code. */

@@ -1,8 +1,8 @@
 // Checks the package as a user gets it: packed, installed into an empty folder, imported, compiled, run and bundled.
 // Needs a built dist/. Prints a line for each check; the exit status is 1 when one failed.
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, sep } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { publint } from 'publint'
@@ -23,6 +23,7 @@ try {
   await check('publint, strict', lintPackage)
   await check('attw, esm-only', attw)
   await check('npm install of the tarball', install)
+  await check('every source of every source map is in the package or in the map', checkSourceMaps)
   await check('every entry can be imported and required, without the optional abstract-level', () =>
     runProgram('entries.js'),
   )
@@ -82,6 +83,26 @@ function attw() {
 function install() {
   user.install()
   user.addPrograms()
+}
+
+/** Whoever reads source maps, as bundlers do, warns of each source that he does not find. */
+function checkSourceMaps() {
+  const folder = join(user.folder, 'node_modules', 'xorbit')
+  const maps = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.map'))
+  let count = 0
+  const missing = []
+  for (const name of maps) {
+    const { sources, sourcesContent = [], sourceRoot = '' } = JSON.parse(readFileSync(join(folder, name), 'utf8'))
+    count += sources.length
+    for (const [i, source] of sources.entries()) {
+      const path = join(folder, dirname(name), sourceRoot, source)
+      const isThere = path.startsWith(join(folder, sep)) && existsSync(path)
+      if (typeof sourcesContent[i] !== 'string' && !isThere) missing.push(`${name}: ${source}`)
+    }
+  }
+  if (missing.length > 0) throw new Error(missing.join('\n'))
+  if (count === 0) throw new Error(`no source in ${maps.length} maps`)
+  return `${count} sources in ${maps.length} maps`
 }
 
 /** Compiles the consumer as a program for browsers and as one for Node, whose types are told apart: each must suffice. */
