@@ -60,3 +60,15 @@ describe('the README', () => {
     expect(programs.filter((name) => !cells.includes(`(examples/${name}`))).toEqual([])
   })
 })
+
+test('each decision has its number in its heading, and the list has that heading or its beginning', () => {
+  const names = readdirSync(join(ROOT, 'docs', 'decisions')).filter((name) => /^\d/.test(name))
+  expect(names.length).toBeGreaterThan(40)
+  const list = read('docs/decisions/README.md')
+  const wrong = names.filter((name) => {
+    const [, number, heading] = /^# (\d+)\. (.+)\n/.exec(read(`docs/decisions/${name}`)) ?? []
+    const [, listed, title = ''] = new RegExp(`^(\\d+)\\. \\[(.+)\\]\\(${name}\\)$`, 'm').exec(list) ?? []
+    return number !== String(Number(name.slice(0, 4))) || listed !== number || !heading?.startsWith(title)
+  })
+  expect(wrong).toEqual([])
+})
