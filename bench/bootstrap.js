@@ -12,69 +12,57 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startProgram } from './bootstrap/program.js'
-import { rounded } from './statistics.js'
+import { HEADINGS, lineOf, metricOf, rowOf } from './bootstrap/rows.js'
+import { accountOf, JUDGED_MINUTES_MIN, verdictOf } from './bootstrap/verdict.js'
 import { thisCode, thisMachine } from './tool/machine.js'
 import { readNumber } from './tool/options.js'
 import { Refusal } from './tool/refusal.js'
 
 /** @import { ChildProcess } from 'node:child_process' */
-/** @import { ClientsSample } from './bootstrap/clients.js' */
-/** @import { Limits, NodeSample } from './bootstrap/program.js' */
-/** @import { ProberSample } from './bootstrap/prober.js' */
-/** @typedef {{ atMs: number, node: NodeSample, clients: ClientsSample, prober: ProberSample }} Sample */
-/** @typedef {{ minute: number, sentPerSecond: number, answeredPerSecond: number, lost: number, rateLimited: number, resends: number, rssMiB: number, heapMiB: number, cpuPercent: number, records: number, pingP50Ms: number, pingP99Ms: number, echoP50Ms: number, echoP99Ms: number }} Row */
+/** @import { Limits, ProgramNode } from './bootstrap/program.js' */
+/** @import { Row, Sample } from './bootstrap/rows.js' */
+/** @typedef {{ minutes: number, clients: number, rate: number, seed: number, limited: boolean }} Wanted */
 
+/** In the node's table and in its replies: more than twice as many as one reply has room for. */
+const ORDINARY_NODES = 60
+/** With --limited, of the requests that are sent: the burst that it allows, of two seconds, is over soon. */
+const LIMITED_SHARE = 0.5
 const HELP = `npm run bench:bootstrap -- [options]
 
 The program's node with a data folder, and no limit or other setting changed; clients with a socket each in a second
-process; a raw echo in a third; and in a fourth one that asks node and echo by turns. After each minute (each quarter of
+process, a tenth of which leave each minute for new ones; ${ORDINARY_NODES} ordinary nodes in a third, which are the contacts of its
+replies; a raw echo in a fourth; and in a fifth one that asks node and echo by turns. After each minute (each quarter of
 a run of less than four) it prints what became of the requests, and what the node takes: after two forced collections,
 so that garbage is not counted; the heap with its buffers. Memory is judged by its slope over the minutes after the
-first, in which the store fills.
+first, in which the store fills. Each datagram with a request, resent or not, has to have its reply, or to be among
+what the node says that it dropped; the load has to be what was asked for, nothing may fail or be left waiting.
 
   --minutes 5     how long
   --clients 200   how many
   --rate 2000     requests a second, of all of them together
   --seed 1        decides what they ask for
+  --limited       the node's limit by host is in force on the loopback, at ${LIMITED_SHARE} of the rate; the program can't be
+                  told so: another node with a data folder takes its place. What it refuses may fail
   --json          prints one document`
 
-/**
- * A minute may bring so much more of what is taken, in per cent, and be called flat. The process keeps some MiB more or
- * less of what it has given back, from one minute to the next.
- */
-const GROWTH_PERCENT_MAX = { heap: 1, rss: 3 }
-/** A shorter run is not judged: its store is not full when it begins to count. */
-const JUDGED_MINUTES_MIN = 4
 const MINUTE_MS = 60_000
 /** Longer than a call may take, its second attempt included. */
 const DRAIN_MS_MAX = 5_000
-const MIB = 2 ** 20
-const RATE_LIMITED = 'xorbit_dropped_total{reason="rate_limited"}'
-
-/** Of a row, in the order in which they are printed. @type {readonly (readonly [string, (row: Row) => string])[]} */
-const COLUMNS = [
-  ['minute', (row) => row.minute.toFixed(2)],
-  ['sent/s', (row) => String(row.sentPerSecond)],
-  ['answered/s', (row) => String(row.answeredPerSecond)],
-  ['lost', (row) => String(row.lost)],
-  ['limited', (row) => String(row.rateLimited)],
-  ['resent', (row) => String(row.resends)],
-  ['RSS MiB', (row) => row.rssMiB.toFixed(1)],
-  ['heap MiB', (row) => row.heapMiB.toFixed(1)],
-  ['CPU %', (row) => row.cpuPercent.toFixed(0)],
-  ['records', (row) => String(row.records)],
-  ['PING p50 ms', (row) => row.pingP50Ms.toFixed(3)],
-  ['p99', (row) => row.pingP99Ms.toFixed(3)],
-  ['echo p50 ms', (row) => row.echoP50Ms.toFixed(3)],
-  ['p99', (row) => row.echoP99Ms.toFixed(3)],
-]
-const COLUMN_WIDTH_MIN = 8
+/** The table is full when its contacts have been as many for so long. */
+const SETTLED_MS = 1_000
+const SETTLED_MS_MAX = 15_000
+const SIGNALS = /** @type {const} */ ({ SIGHUP: 129, SIGINT: 130, SIGTERM: 143 })
 
 /** @type {ChildProcess[]} */
 const children = []
+/** @type {string | undefined} */
+let folder
 process.on('exit', () => {
   for (const child of children) child.kill('SIGKILL')
+  if (folder) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
 })
+// Their own way to end calls no handler of 'exit', and the folder would stay.
+for (const [signal, status] of Object.entries(SIGNALS)) process.once(signal, () => process.exit(status))
 try {
   await main()
 } catch (error) {
@@ -93,16 +81,18 @@ function options() {
         clients: { ...text, default: '200' },
         rate: { ...text, default: '2000' },
         seed: { ...text, default: '1' },
+        limited: flag,
         json: flag,
         help: flag,
       },
     })
-    const { json, help, ...numbers } = values
+    const { json, help, limited, ...numbers } = values
     return {
       minutes: readNumber(numbers, 'minutes', { min: 0.02, max: 1440, isWhole: false }),
       clients: readNumber(numbers, 'clients', { min: 1, max: 5000 }),
       rate: readNumber(numbers, 'rate', { min: 1, max: 1e6 }),
       seed: readNumber(numbers, 'seed'),
+      limited,
       json,
       help,
     }
@@ -119,47 +109,48 @@ async function main() {
     return
   }
   const tell = (/** @type {string} */ line) => (json ? console.error(line) : console.log(line))
-  const folder = mkdtempSync(join(tmpdir(), 'xorbit-bootstrap-'))
-  try {
-    const outcome = await measure(join(folder, 'node'), wanted, tell)
-    if (json) console.log(JSON.stringify(outcome, undefined, 2))
-    if (outcome.verdict.isLostUnnamed || outcome.verdict.isFlat === false) process.exitCode = 1
-  } finally {
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
-  }
+  folder = mkdtempSync(join(tmpdir(), 'xorbit-bootstrap-'))
+  const outcome = await measure(join(folder, 'node'), wanted, tell)
+  if (json) console.log(JSON.stringify(outcome, undefined, 2))
+  if (outcome.verdict.faults.length > 0) process.exitCode = 1
 }
 
 /**
- * @param {string} folder
- * @param {{ minutes: number, clients: number, rate: number, seed: number }} wanted
+ * @param {string} path
+ * @param {Wanted} wanted
  * @param {(line: string) => void} tell
  */
-async function measure(folder, wanted, tell) {
-  const { minutes, clients: count, rate, seed } = wanted
-  const node = await startProgram(folder)
+async function measure(path, wanted, tell) {
+  const { minutes, clients: count, rate, seed, limited } = wanted
+  const node = await startProgram(path, adopt, limited ? Math.ceil(LIMITED_SHARE * rate) : undefined)
   watch(node.child, 'the node')
   const { address, limits } = node
+  const [ordinary] = await start('ordinary', [address, ORDINARY_NODES])
   const [prober, { requestBytes, replyBytes }] = await start('prober', [address])
   const [, { port }] = await start('echo', [replyBytes])
   await answerOf(prober, { port })
   const [clients] = await start('clients', [address, count, rate, seed])
-  const ask = async (/** @type {string} */ what) => {
-    const [ofNode, ofClients, ofProber] = await Promise.all([
+  const contacts = await settledContacts(node)
+  const ask = async (/** @type {'go' | 'sample' | 'stop'} */ what) => {
+    const [ofNode, ofOrdinary, ofClients, ofProber] = await Promise.all([
       node.sample(),
+      answerOf(ordinary, what),
       answerOf(clients, what),
-      answerOf(prober, 'sample'),
+      answerOf(prober, what),
     ])
-    return /** @type {Sample} */ ({ atMs: performance.now(), node: ofNode, clients: ofClients, prober: ofProber })
+    const atMs = performance.now()
+    return /** @type {Sample} */ ({ atMs, node: ofNode, ordinary: ofOrdinary, clients: ofClients, prober: ofProber })
   }
   tell(`${count} clients, ${rate} requests a second, ${minutes} minutes, seed ${seed}; a data folder on the disk`)
   tell(limitsText(limits))
+  tell(`${ORDINARY_NODES} ordinary nodes, ${contacts} of them in the node's table`)
   tell(`an echo gets ${requestBytes} bytes and answers ${replyBytes}, as a PING does`)
   const pieceMs = minutes >= JUDGED_MINUTES_MIN ? MINUTE_MS : (minutes * MINUTE_MS) / 4
   const first = await ask('go')
   /** @type {Row[]} */
   const rows = []
   let before = first
-  tell(COLUMNS.map(([name]) => name.padStart(COLUMN_WIDTH_MIN)).join('  '))
+  tell(HEADINGS)
   for (let endMs = pieceMs; endMs <= minutes * MINUTE_MS + 1; endMs += pieceMs) {
     await sleep(Math.max(0, first.atMs + endMs - performance.now()))
     const now = await ask('sample')
@@ -170,19 +161,20 @@ async function measure(folder, wanted, tell) {
   }
   let last = await ask('stop')
   const drainedByMs = performance.now() + DRAIN_MS_MAX
-  while (last.clients.pending > 0 && performance.now() < drainedByMs) {
+  while (!isDrained(first, last) && performance.now() < drainedByMs) {
     await sleep(50)
     last = await ask('sample')
   }
-  const verdict = verdictOf(minutes, rows, first, last)
+  const verdict = verdictOf(wanted, rows, first, last)
   for (const line of verdict.lines) tell(line)
   await Promise.all(children.map(end))
-  const { operations, failures, ...requests } = last.clients
+  const { operations, failures, traffic, ...requests } = last.clients
   return {
     machine: thisMachine(),
     code: thisCode(),
     options: wanted,
     limits,
+    contacts,
     rows,
     requests,
     operations,
@@ -191,8 +183,27 @@ async function measure(folder, wanted, tell) {
   }
 }
 
+/** @param {Sample} first @param {Sample} last */
+function isDrained(first, last) {
+  const { pending, unnamed } = accountOf(first, last)
+  return pending === 0 && unnamed === 0
+}
+
+/** How many are in the node's table once no more come. @param {ProgramNode} node */
+async function settledContacts(node) {
+  const endMs = performance.now() + SETTLED_MS_MAX
+  let contacts = -1
+  for (let sinceMs = performance.now(); ; ) {
+    const now = metricOf(await node.sample(), 'xorbit_contacts')
+    if (now !== contacts) sinceMs = performance.now()
+    contacts = now
+    if (performance.now() - sinceMs >= SETTLED_MS || performance.now() > endMs) return contacts
+    await sleep(SETTLED_MS / 5)
+  }
+}
+
 /**
- * @param {'echo' | 'prober' | 'clients'} name
+ * @param {'ordinary' | 'echo' | 'prober' | 'clients'} name
  * @param {(string | number)[]} args
  * @returns {Promise<[ChildProcess, any]>} the process and its first message
  */
@@ -200,14 +211,19 @@ async function start(name, args) {
   const child = fork(fileURLToPath(new URL(`bootstrap/${name}.js`, import.meta.url)), args.map(String), {
     execArgv: [],
   })
+  adopt(child)
   const [message] = await messageOf(child)
   watch(child, name)
   return [child, message]
 }
 
+/** From its first moment on, it ends with this process. @param {ChildProcess} child */
+function adopt(child) {
+  children.push(child)
+}
+
 /** Without one of them nothing is measured. @param {ChildProcess} child @param {string} name */
 function watch(child, name) {
-  children.push(child)
   child.once('exit', (code, signal) => {
     if (child.connected || code !== 0) throw new Error(`the process of ${name} ended with ${code ?? signal}`)
   })
@@ -247,97 +263,4 @@ function limitsText({ requestsPerSecondMax, limitedScopes, scope }) {
   return limitedScopes.includes(scope)
     ? `${limit}; all clients are one host, which has ${scope} addresses`
     : `${limit}; these clients have ${scope} ones, so none was in force, and nothing may be lost`
-}
-
-/** @param {Sample} first @param {Sample} before @param {Sample} now @returns {Row} */
-function rowOf(first, before, now) {
-  const seconds = (now.atMs - before.atMs) / 1_000
-  const since = (/** @type {'calls' | 'answered' | 'lost' | 'resends'} */ name) =>
-    now.clients[name] + now.prober[name] - before.clients[name] - before.prober[name]
-  const { ping, echo } = now.prober
-  return {
-    minute: rounded((now.atMs - first.atMs) / MINUTE_MS),
-    sentPerSecond: Math.round(since('calls') / seconds),
-    answeredPerSecond: Math.round(since('answered') / seconds),
-    lost: since('lost'),
-    rateLimited: metricOf(now, RATE_LIMITED) - metricOf(before, RATE_LIMITED),
-    resends: since('resends'),
-    rssMiB: rounded(now.node.rssBytes / MIB),
-    heapMiB: rounded(now.node.heapBytes / MIB),
-    cpuPercent: rounded((now.node.cpuMicros - before.node.cpuMicros) / seconds / 10_000),
-    records: metricOf(now, 'xorbit_store_records'),
-    pingP50Ms: ping.p50,
-    pingP99Ms: ping.p99,
-    echoP50Ms: echo.p50,
-    echoP99Ms: echo.p99,
-  }
-}
-
-/** @param {Sample} sample @param {string} name */
-function metricOf({ node: { metrics } }, name) {
-  const value = metrics.get(name)
-  if (value === undefined) throw new Error(`the node has no metric ${name}`)
-  return value
-}
-
-/** @param {Row} row */
-function lineOf(row) {
-  return COLUMNS.map(([name, text]) => text(row).padStart(Math.max(COLUMN_WIDTH_MIN, name.length))).join('  ')
-}
-
-/** @param {number} minutes @param {Row[]} rows @param {Sample} first @param {Sample} last */
-function verdictOf(minutes, rows, first, last) {
-  const lost = last.clients.lost + last.prober.lost
-  const rateLimited = metricOf(last, RATE_LIMITED) - metricOf(first, RATE_LIMITED)
-  const isLostUnnamed = lost > rateLimited
-  const judged = rows.slice(1)
-  const slopes = { rss: slopeOf(judged, 'rssMiB'), heap: slopeOf(judged, 'heapMiB') }
-  const isLong = minutes >= JUDGED_MINUTES_MIN
-  const isFlat = isLong
-    ? slopes.heap.percent <= GROWTH_PERCENT_MAX.heap && slopes.rss.percent <= GROWTH_PERCENT_MAX.rss
-    : undefined
-  const memory = (/** @type {'rss' | 'heap'} */ name) =>
-    `${name} ${slopes[name].mibPerMinute.toFixed(2)} MiB a minute (${slopes[name].percent.toFixed(2)} %)`
-  const flat = isLong
-    ? `${isFlat ? 'flat' : 'NOT FLAT'}, up to ${GROWTH_PERCENT_MAX.rss} and ${GROWTH_PERCENT_MAX.heap} % a minute allowed`
-    : `not judged, as it ran for less than ${JUDGED_MINUTES_MIN} minutes`
-  const { calls, answered, cancelled, pending, refused, operations, failures } = last.clients
-  const failed = Object.entries(failures).map(([code, count]) => `${count} ${code}`)
-  const notAnswered = notAnsweredBy(first, last)
-  const reasons = Object.entries(notAnswered).map(([name, count]) => `${count} ${name}`)
-  const lines = [
-    `operations: ${Object.entries(operations)
-      .map(([kind, count]) => `${count} ${kind}`)
-      .join(', ')}; failed: ${failed.join(', ') || 'none'}`,
-    `requests: ${calls} sent by clients, ${answered} answered (${refused} with an error), ` +
-      `${cancelled} given up by lookups that went on without them, ${pending} pending; ` +
-      `${lost} lost, ${rateLimited} refused by the rate limit: ` +
-      `${isLostUnnamed ? 'MORE LOST THAN THAT NAMES' : 'nothing lost but what that names'}`,
-    `lost by clients ${last.clients.lost}, by the one that asks by turns ${last.prober.lost}; ` +
-      `what the node dropped or withheld: ${reasons.join(', ') || 'nothing'}`,
-    `memory after the first minute: ${memory('rss')}, ${memory('heap')}: ${flat}`,
-  ]
-  return { lost, rateLimited, notAnswered, isLostUnnamed, slopes, isFlat, lines }
-}
-
-/** What the node had in its hands and did not answer, by its metrics. @param {Sample} first @param {Sample} last */
-function notAnsweredBy(first, last) {
-  /** @type {Record<string, number>} */
-  const counts = {}
-  for (const name of last.node.metrics.keys()) {
-    const count = metricOf(last, name) - metricOf(first, name)
-    if (count > 0 && /^xorbit_(?:dropped|replies_withheld|send_failures)_total/.test(name)) counts[name] = count
-  }
-  return counts
-}
-
-/** Of the straight line that fits best. @param {Row[]} rows @param {'rssMiB' | 'heapMiB'} name */
-function slopeOf(rows, name) {
-  const mean = (/** @type {number[]} */ values) => values.reduce((sum, value) => sum + value, 0) / values.length
-  const meanMinute = mean(rows.map(({ minute }) => minute))
-  const meanValue = mean(rows.map((row) => row[name]))
-  const up = rows.reduce((sum, row) => sum + (row.minute - meanMinute) * (row[name] - meanValue), 0)
-  const wide = rows.reduce((sum, { minute }) => sum + (minute - meanMinute) ** 2, 0)
-  const mibPerMinute = up / wide
-  return { mibPerMinute: rounded(mibPerMinute), percent: rounded((100 * mibPerMinute) / meanValue) }
 }

@@ -1,16 +1,21 @@
 // @ts-check
 // Clients of one bootstrap node, each with a socket of its own, in one process: `fork('clients.js', [address, clients,
 // requests a second, seed])`. They begin when they are told 'go', stop at 'stop', tell what they counted at 'sample', and
-// end with their parent.
+// end with their parent. In each minute a tenth of them leaves and others come, with ports and ids of their own.
 
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createDht } from 'xorbit'
-import { udp } from 'xorbit/udp'
 import { randomFrom } from '../peers/numbers.js'
+import { countingUdp, noTraffic } from './counting.js'
+import { startInGroups, startNode } from './start.js'
 
 /** @typedef {'ping' | 'findNode' | 'get' | 'put' | 'announce'} Kind */
-/** @typedef {{ calls: number, answered: number, refused: number, lost: number, cancelled: number, resends: number, pending: number, operations: Record<Kind, number>, failures: Record<string, number> }} ClientsSample */
+/** @import { Dht } from 'xorbit' */
+/** @import { Traffic } from './counting.js' */
+/** @typedef {{ calls: number, answered: number, refused: number, timeouts: number, cancelled: number, resends: number, late: number }} Counts */
+/** @typedef {Counts & { pending: number, replaced: number, traffic: Traffic, operations: Record<Kind, number>, failures: Record<string, number> }} ClientsSample */
+/** @typedef {{ dht: Dht, underWay: number }} Client what it has begun and not ended */
 
 /** What each hundred of operations is made of. @type {readonly (readonly [Kind, number])[]} */
 const MIX = [
@@ -26,22 +31,26 @@ const VALUE_BYTES_MAX = 880
 /** Each client announces itself under these, one after the other. */
 const TOPICS = 4
 const TICK_MS = 5
-const STARTED_AT_ONCE = 20
+const MINUTE_MS = 60_000
+/** Of all clients in a minute. */
+const REPLACED_SHARE = 0.1
+/** How long one that leaves waits for what is still on its way to it. */
+const LEAVING_MS_MAX = 5_000
 
-const [address, ...numbers] = process.argv.slice(2)
+const [address = '', ...numbers] = process.argv.slice(2)
 const [count = 0, rate = 0, seed = 0] = numbers.map(Number)
 const random = randomFrom(seed)
 const below = (/** @type {number} */ max) => Math.floor(random() * max)
 
-/** @type {import('xorbit').Dht[]} */
-const clients = []
-while (clients.length < count) {
-  const more = Array.from({ length: Math.min(STARTED_AT_ONCE, count - clients.length) }, () =>
-    createDht({ transport: udp({ host: '127.0.0.1' }), bootstrap: [String(address)], client: true }),
-  )
-  await Promise.all(more.map((client) => client.start()))
-  clients.push(...more)
-}
+/** Of all that were ever there. @type {Traffic} */
+const traffic = noTraffic()
+/** What those that have left counted. */
+let left = noCounts()
+let replaced = 0
+/** @type {Set<Client>} */
+const leaving = new Set()
+/** @type {Client[]} */
+const clients = (await startInGroups(count, createClient)).map((dht) => ({ dht, underWay: 0 }))
 
 /** @type {(Uint8Array | undefined)[]} */
 const keys = Array.from({ length: VALUES })
@@ -52,7 +61,7 @@ const failures = {}
 /** What came before they were told to begin. */
 let joining = totals()
 
-/** @type {Record<Kind, (client: import('xorbit').Dht, number: number) => Promise<unknown>>} */
+/** @type {Record<Kind, (client: Dht, number: number) => Promise<unknown>>} */
 const OPERATIONS = {
   ping: (client) => client.ping(String(address)),
   findNode: (client) => client.findNode(bytesOf(32)),
@@ -67,17 +76,18 @@ const OPERATIONS = {
 }
 
 let isRunning = false
-process.on('message', async (/** @type {'go' | 'stop' | 'sample'} */ what) => {
-  if (what === 'go') {
-    joining = totals()
-    run()
-  }
+process.on('message', (/** @type {'go' | 'stop' | 'sample'} */ what) => {
+  if (what === 'go') joining = totals()
   if (what === 'stop') isRunning = false
+  // Before the first request goes out.
   process.send?.(sample())
+  if (what !== 'go') return
+  run()
+  replaceSome()
 })
 process.on('disconnect', async () => {
   isRunning = false
-  await Promise.all(clients.map((client) => client.close()))
+  await Promise.all([...clients, ...leaving].map(({ dht }) => dht.close()))
   process.exit()
 })
 process.send?.('ready')
@@ -97,14 +107,55 @@ async function run() {
 }
 
 /** @param {number} number */
-function begin(number) {
-  const client = /** @type {import('xorbit').Dht} */ (clients[number % count])
+async function begin(number) {
+  const client = /** @type {Client} */ (clients[number % count])
   const kind = kindAt(below(100))
   operations[kind]++
-  OPERATIONS[kind](client, number % count).catch((error) => {
-    const code = String(error.code ?? error)
-    failures[code] = (failures[code] ?? 0) + 1
+  client.underWay++
+  await OPERATIONS[kind](client.dht, number % count).catch(fail)
+  client.underWay--
+}
+
+/** @param {Error & { code?: unknown }} error */
+function fail(error) {
+  const code = String(error.code ?? error)
+  failures[code] = (failures[code] ?? 0) + 1
+}
+
+function createClient() {
+  return createDht({
+    transport: countingUdp(address, traffic, { knowsOnlyNode: true }),
+    bootstrap: [address],
+    client: true,
   })
+}
+
+/** One after the other, evenly over the minute. */
+async function replaceSome() {
+  const pauseMs = MINUTE_MS / (count * REPLACED_SHARE)
+  const startMs = performance.now()
+  while (isRunning) {
+    await sleep(Math.max(0, startMs + (replaced + 1) * pauseMs - performance.now()))
+    if (!isRunning) return
+    const dht = createClient()
+    await startNode(dht).catch(fail)
+    const [old] = clients.splice(replaced % count, 1, { dht, underWay: 0 })
+    replaced++
+    if (old) leave(old)
+  }
+}
+
+/** @param {Client} client */
+async function leave(client) {
+  leaving.add(client)
+  const endMs = performance.now() + LEAVING_MS_MAX
+  const isAwaited = () => client.underWay > 0 || client.dht.stats().pendingCalls > 0
+  // A reply to who has given it up, or to a second attempt, may come later.
+  do await sleep(LEAVING_MS_MAX / 5)
+  while (isAwaited() && performance.now() < endMs)
+  left = sumOf(left, countsOf(client.dht))
+  leaving.delete(client)
+  await client.dht.close()
 }
 
 /** @param {number} point @returns {Kind} */
@@ -117,35 +168,33 @@ function kindAt(point) {
   return 'ping'
 }
 
-function totals() {
-  const sum = { calls: 0, answered: 0, refused: 0, lost: 0, cancelled: 0, resends: 0, pending: 0 }
-  for (const client of clients) {
-    const { calls, responses, errorReplies, timeouts, cancelled, resends, pendingCalls } = client.stats()
-    sum.calls += calls
-    sum.answered += responses + errorReplies
-    sum.refused += errorReplies
-    sum.lost += timeouts
-    sum.cancelled += cancelled
-    sum.resends += resends
-    sum.pending += pendingCalls
-  }
+/** @returns {Counts} */
+function noCounts() {
+  return { calls: 0, answered: 0, refused: 0, timeouts: 0, cancelled: 0, resends: 0, late: 0 }
+}
+
+/** @param {Dht} dht @returns {Counts} */
+function countsOf(dht) {
+  const { calls, responses, errorReplies, timeouts, cancelled, resends, dropped } = dht.stats()
+  const answered = responses + errorReplies
+  return { calls, answered, refused: errorReplies, timeouts, cancelled, resends, late: dropped.unmatched }
+}
+
+/** @param {Counts} one @param {Counts} other @param {1 | -1} [sign] @returns {Counts} */
+function sumOf(one, other, sign = 1) {
+  const sum = noCounts()
+  for (const name of /** @type {(keyof Counts)[]} */ (Object.keys(sum))) sum[name] = one[name] + sign * other[name]
   return sum
+}
+
+function totals() {
+  return [...clients, ...leaving].reduce((sum, { dht }) => sumOf(sum, countsOf(dht)), left)
 }
 
 /** @returns {ClientsSample} */
 function sample() {
-  const now = totals()
-  return {
-    calls: now.calls - joining.calls,
-    answered: now.answered - joining.answered,
-    refused: now.refused - joining.refused,
-    lost: now.lost - joining.lost,
-    cancelled: now.cancelled - joining.cancelled,
-    resends: now.resends - joining.resends,
-    pending: now.pending,
-    operations,
-    failures,
-  }
+  const pending = [...clients, ...leaving].reduce((sum, { dht }) => sum + dht.stats().pendingCalls, 0)
+  return { ...sumOf(totals(), joining, -1), pending, replaced, traffic, operations, failures }
 }
 
 /** @param {number} length */
