@@ -32,6 +32,9 @@ const { name, scripts, dependencies, devDependencies, peerDependencies } = JSON.
 /** What a document may tell its reader to install. */
 const INSTALLED = new Set([name, ...[dependencies, devDependencies, peerDependencies].flatMap(Object.keys)])
 
+/** What `npm pack` makes, and what stands for its path. */
+const PACKED = /^(?:PATH|(?:\.{1,2}\/)*xorbit-[\d.*]+\.?tgz)$/
+
 /**
  * The commands of a line or more of shell: words each, without what changes only where they read, write and wait. What is
  * run for another one's words comes after it.
@@ -95,7 +98,7 @@ function faultOfNpm(command: string, rest: readonly string[]): string | undefine
   }
   if (command === 'run') return faultOfScript(names[0] ?? '', [...names.slice(1), ...rest.slice(end + 1)])
   if (!NPM_COMMANDS.has(command)) return `npm has no ${command}`
-  const stranger = names.find((one) => !INSTALLED.has(one.replace(/(?<=.)@.*/, '')))
+  const stranger = names.find((one) => !PACKED.test(one) && !INSTALLED.has(one.replace(/(?<=.)@.*/, '')))
   return command === 'install' && stranger !== undefined ? `${stranger} is no package that is known here` : undefined
 }
 
