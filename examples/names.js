@@ -38,7 +38,7 @@ try {
 } catch (error) {
   // Ctrl-C is how to end a watch, and no failure.
   if (!(signal.aborted && isWatching)) {
-    process.stderr.write(`names: ${error instanceof Error ? error.message : error}\n`)
+    process.stderr.write(`names: ${plain(error instanceof Error ? error.message : error)}\n`)
     process.exitCode = 1
   }
 }
@@ -65,8 +65,8 @@ async function point(dht, path, value) {
     const found = await dht.resolve(keys.publicKey, { signal })
     if (found === undefined) return publish(0n) // It has expired everywhere: there is nothing to overwrite.
     keep(path, { ...kept, seen: String(found.seq) })
-    const advice = 'Point again if that is to be replaced'
-    throw new Error(`it was moved by another device: ${describe(found)}\n${advice}`, { cause: error })
+    const refusal = 'moved by another device, point again if that is to be replaced'
+    throw new Error(`${refusal}: ${describe(found)}`, { cause: error })
   })
   keep(path, { ...kept, seen: String(seq) })
   console.log(`version ${seq} is kept by ${storedAt.length} nodes`)
@@ -103,7 +103,12 @@ function keep(path, kept) {
 
 /** @param {ResolveResult} found */
 function describe({ seq, value }) {
-  return `version ${seq}: ${new TextDecoder().decode(value)}`
+  return `version ${seq}: ${plain(new TextDecoder().decode(value))}`
+}
+
+/** What others wrote, without anything that a terminal obeys, and on one line. @param {unknown} text */
+function plain(text) {
+  return String(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, ' ')
 }
 
 /** @param {(dht: Dht) => Promise<void>} run */
@@ -136,12 +141,12 @@ function readArguments() {
     }
     const { bootstrap, host, watch: isWatching, every } = values
     const [command = '', subject = '', value = ''] = positionals
-    const operands = { create: 1, point: 2, follow: 1 }[command]
-    if (operands === undefined) throw new Error('create, point or follow?')
+    if (!['create', 'point', 'follow'].includes(command)) throw new Error('create, point or follow?')
+    const operands = command === 'point' ? 2 : 1
     if (positionals.length !== operands + 1) throw new Error(`${command} takes ${operands} of them`)
     if (command === 'follow' && !/^[0-9a-f]{64}$/i.test(subject)) throw new Error('a public key has 64 hex digits')
     if (command !== 'create' && bootstrap.length === 0) throw new Error('--bootstrap is missing')
-    if (!(Number(every) > 0)) throw new Error('--every takes seconds')
+    if (!(Number(every) >= 0.1 && Number(every) <= 86_400)) throw new Error('--every takes 0.1 to 86400 seconds')
     return { command, subject, value, isWatching, everyMs: 1000 * Number(every), bootstrap, host }
   } catch (error) {
     process.stderr.write(`names: ${error instanceof Error ? error.message : error}\n\n${USAGE}`)

@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, linkSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import type { Network } from './network.js'
@@ -50,7 +50,9 @@ test('two devices of one owner do not overwrite each other', async () => {
   expect(pointed).toMatchObject({ status: 0 })
 
   const refused = await run('names.js', ['point', phone, 'by the phone', ...shared.arguments])
-  expect(refused.stderr).toMatch(/^names: it was moved by another device: version \d: by the laptop\n/)
+  expect(refused.stderr).toMatch(
+    /^names: moved by another device, point again if that is to be replaced: version \d: by the laptop\n$/,
+  )
   expect(refused).toMatchObject({ status: 1, stdout: '' })
   expect((await run('names.js', ['follow', name, ...shared.arguments])).stdout).toContain(': by the laptop\n')
 
@@ -94,6 +96,28 @@ test('a name that nobody has pointed anywhere is not found', async () => {
   expect({ status, stderr }).toEqual({ status: 1, stderr: 'names: nobody keeps a value of that name\n' })
 })
 
+test('what others wrote is shown on one line, and tells the terminal nothing', async () => {
+  const { path, name } = await createName()
+  const copy = `${path}.copy`
+  copyFileSync(path, copy)
+  const value = '\u001b]0;pwned\u0007\u009b2J http://x\nversion 99:\u2028\u202e\u2029http://evil'
+  await run('names.js', ['point', path, value, ...shared.arguments])
+  const shown = 'version 1:  ]0;pwned  2J http://x version 99:   http://evil\n'
+  expect((await run('names.js', ['follow', name, ...shared.arguments])).stdout).toBe(shown)
+  const { stderr } = await run('names.js', ['point', copy, 'mine', ...shared.arguments])
+  expect(stderr).toMatch(/^names: .*: version 1: .*http:\/\/evil\n$/)
+})
+
+test('the key file is replaced, never written into: whatever happens meanwhile, one of the two is whole', async () => {
+  const { path } = await createName()
+  const before = `${path}.before`
+  linkSync(path, before)
+  const text = readFileSync(path, 'utf8')
+  await run('names.js', ['point', path, 'somewhere', ...shared.arguments])
+  expect(readFileSync(before, 'utf8')).toBe(text)
+  expect(readFileSync(path, 'utf8')).toBe(text.replace('"seen":"0"', '"seen":"1"'))
+})
+
 test('a key file is its owner’s alone, and is never overwritten', async () => {
   const { path } = await createName()
   expect(statSync(path).mode & 0o777).toBe(0o600)
@@ -109,7 +133,12 @@ test.each([
   [['follow', 'ada', '--bootstrap', '127.0.0.1:7400']],
   [['follow', 'ab'.repeat(32)]],
   [['follow', 'ab'.repeat(32), '--every', 'now', '--bootstrap', '127.0.0.1:7400']],
+  [['follow', 'ab'.repeat(32), '--every', '3000000', '--bootstrap', '127.0.0.1:7400']],
   [['create', 'key.json', '--quickly']],
 ])('names.js refuses %j', (args) => expectUsage('names.js', args))
+
+test('names.js takes no command from what every object has', async () => {
+  expect((await run('names.js', ['toString', 'x'])).stderr).toMatch(/^names: create, point or follow\?\n/)
+})
 
 test('names.js explains itself', () => expectHelp('names.js'))
