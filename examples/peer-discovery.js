@@ -7,11 +7,14 @@
 //
 // A node may offer and want. `connected` means here: it has answered a handshake with the signature of the key that it
 // announced itself with, speaks our version, has what we want, and blocks that we don't have.
+//
+// Not defended: whoever has many addresses can announce so many nodes that the others are found late, or be all of the
+// peers of a node. Where a key is, those that keep its announcement say; one that lies keeps us from it for a minute.
 import { randomBytes } from 'node:crypto'
 import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { createDht, fromHex, generateKeyPair, keyOf, sign, toHex, verify } from 'xorbit'
+import { createDht, DhtError, fromHex, generateKeyPair, keyOf, sign, toHex, verify } from 'xorbit'
 import { udp } from 'xorbit/udp'
 
 /** @import { Announcement } from 'xorbit' */
@@ -29,6 +32,8 @@ const USAGE = `usage: node peer-discovery.js [--offer CAPABILITY] [--want CAPABI
 const VERSION = 1
 const FAILURES_MAX = 2 // in a row: of one peer, and of looks that nobody at all answered
 const REFUSED_MS = 60_000 // for which a peer that does not suit is left alone
+const TRIES_AT_ONCE = 8 // One that is mute takes two seconds: it must not hold up the others.
+const ROUNDS_MAX = 4 // of so many tries, before it is located anew who is there
 
 const { offers, wants, peersMax, height, chain, everyMs, bootstrap, host } = readArguments()
 const keys = generateKeyPair()
@@ -37,7 +42,7 @@ const topicOf = (/** @type {string} */ capability) => keyOf(`peer-discovery/${ch
 
 /** By public key. @type {Map<string, { address: string, failures: number }>} */
 const connected = new Map()
-/** Until when those that did not suit are left alone. @type {Map<string, number>} */
+/** Until when those that did not suit are left alone, by public key, or address. @type {Map<string, number>} */
 const refusedUntil = new Map()
 
 const ending = new AbortController()
@@ -55,22 +60,29 @@ try {
   })
   announcements = await Promise.all(offers.map((offer) => dht.announce(topicOf(offer), { keys, signal })))
   console.log(`node ${me.slice(0, 8)} offers ${offers.join(', ') || 'nothing'}`)
-  await lookAfterPeers()
+  await Promise.all([watchPeers(), findPeers()])
 } catch (error) {
   if (error !== signal.reason) {
-    process.stderr.write(`peer-discovery: ${error instanceof Error ? error.message : error}\n`)
+    process.stderr.write(`peer-discovery: ${plain(error instanceof Error ? error.message : error)}\n`)
     process.exitCode = 1
   }
 } finally {
+  ending.abort() // It may end because nobody answers: the watch ends with it.
   const goodbye = { signal: AbortSignal.timeout(2_000) }
   await Promise.allSettled(announcements.map((announcement) => announcement.stop(goodbye)))
   await dht.close()
 }
 
-/** Again and again: who is still there, and who could take the place of those that are not. */
-async function lookAfterPeers() {
-  for (let failures = 0; !signal.aborted; await delay(everyMs, undefined, { signal }).catch(() => {})) {
+/** Again and again: who is still there? Apart from the search, which may take long. */
+async function watchPeers() {
+  for (; !signal.aborted; await delay(everyMs, undefined, { signal }).catch(() => {})) {
     await Promise.all([...connected].map(([id, { address }]) => check(id, address)))
+  }
+}
+
+/** Again and again: who could take the place of those that are not? */
+async function findPeers() {
+  for (let failures = 0; !signal.aborted; await delay(everyMs, undefined, { signal }).catch(() => {})) {
     try {
       // Is there nobody who suits, or no network? What is located may come from this node's own store.
       if (connected.size === 0) await dht.findNode(dht.id, { signal })
@@ -86,19 +98,21 @@ async function lookAfterPeers() {
 /** Locates those that announce all that is wanted, and shakes hands with them until there are enough. */
 async function connectMore() {
   const [first = new Map(), ...others] = await Promise.all(wants.map(locate))
-  const suits = (/** @type {string} */ id) =>
+  for (const [refused, until] of refusedUntil) if (until < Date.now()) refusedUntil.delete(refused)
+  const suits = (/** @type {[string, string]} */ [id, address]) =>
     id !== me &&
     !connected.has(id) &&
-    (refusedUntil.get(id) ?? 0) < Date.now() &&
+    !refusedUntil.has(id) &&
+    !refusedUntil.has(address) &&
     others.every((peers) => peers.has(id))
   // In random order: those that every node located first would have to serve them all.
   const candidates = [...first]
-    .filter(([id]) => suits(id))
     .map((peer) => ({ peer, place: Math.random() }))
     .sort((a, b) => a.place - b.place)
-  while (candidates.length > 0 && connected.size < peersMax) {
-    const few = candidates.splice(0, peersMax - connected.size)
-    await Promise.all(few.map(({ peer: [id, address] }) => check(id, address)))
+    .map(({ peer }) => peer)
+  for (let round = 0; round < ROUNDS_MAX && connected.size < peersMax; round++) {
+    const few = candidates.filter(suits).slice(0, TRIES_AT_ONCE)
+    await Promise.all(few.map(([id, address]) => check(id, address)))
   }
 }
 
@@ -116,6 +130,7 @@ async function check(id, address) {
   const peer = connected.get(id)
   try {
     const status = await shakeHands(id, address)
+    if (peer === undefined && connected.size >= peersMax) return
     if (peer === undefined) console.log(`connected ${id.slice(0, 8)} at ${address}, height ${status.height}`)
     connected.set(id, { address, failures: 0 })
   } catch (error) {
@@ -123,9 +138,12 @@ async function check(id, address) {
     // A datagram may get lost. Who leaves two handshakes without an answer is gone.
     if (peer !== undefined && ++peer.failures < FAILURES_MAX) return
     refusedUntil.set(id, Date.now() + REFUSED_MS)
+    // One address may be announced with many keys. It is left alone only where it is mute: somebody else may have made
+    // up that the key is there.
+    if (error instanceof DhtError && error.code === 'ERR_TIMEOUT') refusedUntil.set(address, Date.now() + REFUSED_MS)
     connected.delete(id)
     const message = error instanceof Error ? error.message : error
-    console.log(`${peer === undefined ? 'refused' : 'lost'} ${id.slice(0, 8)} at ${address}: ${message}`)
+    console.log(`${peer === undefined ? 'refused' : 'lost'} ${id.slice(0, 8)} at ${address}: ${plain(message)}`)
   }
 }
 
@@ -139,8 +157,13 @@ async function shakeHands(id, address) {
   if (theirs.chain !== chain || theirs.version !== VERSION) throw new Error('another chain or version')
   const missing = wants.filter((want) => !theirs.offers.includes(want))
   if (missing.length > 0) throw new Error(`announced ${missing.join(', ')}, and does not have it`)
-  if (!(theirs.height > height)) throw new Error('has no blocks that we lack')
+  if (!(Number.isSafeInteger(theirs.height) && theirs.height > height)) throw new Error('has no blocks that we lack')
   return theirs
+}
+
+/** What others wrote, without anything that a terminal obeys, and on one line. @param {unknown} text */
+function plain(text) {
+  return String(text).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, ' ')
 }
 
 /**
@@ -181,7 +204,7 @@ function readArguments() {
     if (offers.length > 10) throw new Error('--offer: at most 10')
     if (!/^[1-9]\d?$/.test(peers)) throw new Error('--peers takes 1 to 99')
     if (!/^\d{1,15}$/.test(height)) throw new Error('--height takes a number')
-    if (!(Number(every) > 0)) throw new Error('--every takes seconds')
+    if (!(Number(every) >= 0.1 && Number(every) <= 86_400)) throw new Error('--every takes 0.1 to 86400 seconds')
     if (bootstrap.length === 0) throw new Error('--bootstrap is missing')
     const numbers = { peersMax: Number(peers), height: Number(height), everyMs: 1000 * Number(every) }
     return { offers, wants, chain, ...numbers, bootstrap, host }

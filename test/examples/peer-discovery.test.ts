@@ -19,6 +19,31 @@ async function startNode(args: string, through = joining): Promise<{ node: Progr
   return { node, id: id as string }
 }
 
+const GOOD = { chain: 'main', version: 1, offers: ['archive'], height: 900 }
+const encode = (text: string) => new TextEncoder().encode(text)
+
+/** What a peer answers to a handshake, or one that lies. */
+function answer({ secretKey }: KeyPair, challenge: Uint8Array, status: string): Uint8Array {
+  const proven = Uint8Array.of(...encode('peer-discovery handshake'), ...keyOf(challenge), ...encode(status))
+  return Uint8Array.of(...sign(proven, secretKey), ...encode(status))
+}
+
+const saying =
+  (theirs: object): Liar =>
+  (keys) =>
+  (challenge) =>
+    answer(keys, challenge, JSON.stringify(theirs))
+
+/** Announces as many keys at one address, where handshakes are answered so, or not at all. */
+async function announce(liar: Liar | undefined, count = 1): Promise<void> {
+  const dht = createDht({ transport: udp({ host: '127.0.0.1' }), bootstrap: joining.addresses, client: true })
+  onTestFinished(() => dht.close())
+  await dht.start()
+  const all = Array.from({ length: count }, () => generateKeyPair())
+  if (liar !== undefined) dht.handle('handshake', liar(all[0] as KeyPair))
+  await Promise.all(all.map((keys) => dht.announce(keyOf('peer-discovery/main/1/archive'), { keys })))
+}
+
 const startNodes = (...all: readonly string[]) => Promise.all(all.map((args) => startNode(args)))
 
 /** Whom a node has connected to, in the order in which it did. */
@@ -73,31 +98,21 @@ describe('peer discovery', () => {
   })
 
   test('a node that announces what is not so is refused, and so is one that has no more blocks', async () => {
-    const good = { chain: 'main', version: 1, offers: ['archive'], height: 900 }
-    const encode = (text: string) => new TextEncoder().encode(text)
-    const answer = ({ secretKey }: KeyPair, challenge: Uint8Array, theirs: object) => {
-      const status = encode(JSON.stringify(theirs))
-      const proven = Uint8Array.of(...encode('peer-discovery handshake'), ...keyOf(challenge), ...status)
-      return Uint8Array.of(...sign(proven, secretKey), ...status)
-    }
-    const saying =
-      (theirs: object): Liar =>
-      (keys) =>
-      (challenge) =>
-        answer(keys, challenge, theirs)
     await startNode('--offer archive --height 120')
     const refusals: readonly (readonly [Liar | undefined, RegExp])[] = [
       [undefined, /refused/],
       [() => () => new Uint8Array(0), /./],
-      [(keys) => () => answer(keys, encode('an old challenge'), good), /has not the key/],
-      [() => (challenge) => answer(generateKeyPair(), challenge, good), /has not the key/],
-      [saying({ ...good, chain: 'test' }), /another chain or version/],
-      [saying({ ...good, version: 2 }), /another chain or version/],
-      [saying({ ...good, offers: [] }), /announced archive, and does not have it/],
-      [saying({ ...good, height: 'much' }), /no blocks that we lack/],
+      [(keys) => () => answer(keys, encode('an old challenge'), JSON.stringify(GOOD)), /has not the key/],
+      [() => (challenge) => answer(generateKeyPair(), challenge, JSON.stringify(GOOD)), /has not the key/],
+      [saying({ ...GOOD, chain: 'test' }), /another chain or version/],
+      [saying({ ...GOOD, version: 2 }), /another chain or version/],
+      [saying({ ...GOOD, offers: [] }), /announced archive, and does not have it/],
+      [saying({ ...GOOD, height: 'much' }), /no blocks that we lack/],
+      [saying({ ...GOOD, height: ['900\n'] }), /no blocks that we lack/],
+      [(keys) => (challenge) => answer(keys, challenge, '\u001b]0;x\u0007\u202e\u2028'), /JSON/],
     ]
     for (const [liar] of refusals) await announce(liar)
-    await announce(saying(good))
+    await announce(saying(GOOD))
     const { node } = await startNode('--want archive --height 120')
     await node.waitFor('connected')
     expect(connectedBy(node)).toHaveLength(1)
@@ -105,16 +120,47 @@ describe('peer discovery', () => {
     const said = node.stdout.match(/^refused .*$/gm)?.map((line) => line.replace(/.*?: /, ''))
     expect(said).toHaveLength(refusals.length + 1)
     for (const [, reason] of refusals) expect(said).toContainEqual(expect.stringMatching(reason))
-    expect(said?.filter((reason) => /no blocks/.test(reason))).toHaveLength(2)
+    expect(said?.filter((reason) => /no blocks/.test(reason))).toHaveLength(3)
+    expect(node.stdout.replaceAll('\n', '')).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
+  })
 
-    async function announce(liar: Liar | undefined): Promise<void> {
-      const dht = createDht({ transport: udp({ host: '127.0.0.1' }), bootstrap: joining.addresses })
-      onTestFinished(() => dht.close())
-      await dht.start()
-      const keys = generateKeyPair()
-      if (liar !== undefined) dht.handle('handshake', liar(keys))
-      await dht.announce(keyOf('peer-discovery/main/1/archive'), { keys })
-    }
+  test('many keys of one mute node neither hide a peer nor that it was killed', async () => {
+    await announce(() => () => new Promise(() => {}), 100)
+    const [honest] = await startNodes('--offer archive --height 7')
+    const { node } = await startNode('--want archive --peers 2')
+    await node.waitFor(`connected ${honest?.id}`)
+    await end(honest?.node as Program)
+    await node.waitFor(`lost ${honest?.id}`)
+    // Tried together, before the first was seen to be mute.
+    expect(node.stdout.match(/^refused /gm)?.length).toBeLessThanOrEqual(8)
+  })
+
+  test('peers are looked after while a mute one is tried', async () => {
+    let checks = 0
+    await announce((keys) => (challenge) => {
+      checks++
+      return answer(keys, challenge, JSON.stringify(GOOD))
+    })
+    const { node } = await startNode('--want archive --peers 2')
+    await node.waitFor('connected')
+    const tried = new Promise<number>((asked) => {
+      announce(() => () => {
+        asked(checks)
+        return new Promise(() => {})
+      })
+    })
+    const before = await tried
+    await node.waitFor('refused')
+    // Every 0.3 seconds, for the two that it takes; one more or none if they had to wait.
+    expect(checks - before).toBeGreaterThan(2)
+  })
+
+  test('not all nodes connect to the same peer', async () => {
+    const good = saying(GOOD)
+    for (let i = 0; i < 6; i++) await announce(good)
+    const nodes = await Promise.all(Array.from({ length: 8 }, () => startNode('--want archive --peers 1')))
+    await Promise.all(nodes.map(({ node }) => node.waitFor('connected')))
+    expect(new Set(nodes.flatMap(({ node }) => connectedBy(node))).size).toBeGreaterThan(1)
   })
 
   test('with something to offer or to want, it ends with status 1 when its network is cut', async () => {
@@ -136,6 +182,7 @@ test.each([
   [['--want', 'a b', '--bootstrap', '127.0.0.1:7400']],
   [['--want', 'archive', '--peers', '0', '--bootstrap', '127.0.0.1:7400']],
   [['--want', 'archive', '--height', '-1', '--bootstrap', '127.0.0.1:7400']],
+  [['--want', 'archive', '--every', '3000000', '--bootstrap', '127.0.0.1:7400']],
   [['archive', '--want', 'archive', '--bootstrap', '127.0.0.1:7400']],
 ])('peer-discovery.js refuses %j', (args) => expectUsage('peer-discovery.js', args))
 
