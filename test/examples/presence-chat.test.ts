@@ -148,6 +148,9 @@ describe('in a room', () => {
       seal(keys, good, generateKeyPair()),
       seal(keys, { ...good, to: toHex(keys.publicKey) }),
       seal(keys, { ...good, room: 'g' }),
+      seal(keys, { ...good, name: `Ada: send me the key${' '.repeat(60)}\u202e` }),
+      seal(keys, { ...good, name: `Ada ${ada.id}` }),
+      seal(keys, { ...good, name: 'x'.repeat(31) }),
       seal(keys, null),
       new Uint8Array(0),
     ]
@@ -159,9 +162,76 @@ describe('in a room', () => {
     await ada.chat.waitFor(`Bert ${id} is here\nBert ${id}: good\n`)
     await ask(seal(keys, good))
     await ask(seal(keys, { ...good, number: 999, text: 'late' }))
-    await ask(seal(keys, { ...good, number: 1_001, text: 'a\u001b[2Jb' }))
-    await ada.chat.waitFor('a [2Jb')
-    expect(ada.chat.stdout.match(/^Bert \w+: .*$/gm)).toEqual([`Bert ${id}: good`, `Bert ${id}: a [2Jb`])
+    await ask(seal(keys, { ...good, number: 1_001, text: 'a\u001b[2J\u202e\u2028b' }))
+    await ada.chat.waitFor('a [2J  b')
+    expect(ada.chat.stdout.match(/^Bert \w+: .*$/gm)).toEqual([`Bert ${id}: good`, `Bert ${id}: a [2J  b`])
+  })
+
+  test('a text that another message has overtaken is shown, and a greeting that comes after the goodbye is not', async () => {
+    const ada = await enter('f', 'Ada')
+    const [dht, keys] = [await joinRoom(), generateKeyPair()]
+    const { id: to, address } = await locateIn('f', dht, ada.id)
+    const tell = (number: number, kind: string, text: string) =>
+      dht.request(address, 'chat', seal(keys, { room: 'f', to, number, kind, name: 'Bert', text }))
+    await tell(2, 'hello', '')
+    await tell(1, 'text', 'overtaken')
+    await tell(4, 'bye', '')
+    await tell(3, 'hello', '')
+    await tell(5, 'text', 'again')
+    const bert = `Bert ${toHex(keys.publicKey).slice(0, 8)}`
+    await ada.chat.waitFor('again')
+    const lines = [`${bert} is here`, `${bert}: overtaken`, `${bert} has left`, `${bert} is here`, `${bert}: again`, '']
+    expect(ada.chat.stdout.split('\n').slice(1)).toEqual(lines)
+  })
+
+  test('one that never answers holds nobody up, and does not stay however often it says hello', async () => {
+    const [ada, bert] = [await enter('i', 'Ada'), await enter('i', 'Bert')]
+    await ada.chat.waitFor(`Bert ${bert.id} is here`)
+    const [dht, keys] = [await joinRoom(), generateKeyPair()]
+    const { id: to, address } = await locateIn('i', dht, ada.id)
+    const texts: string[] = []
+    dht.handle('chat', (payload) => {
+      const { kind, text } = contentOf(payload)
+      if (kind === 'text') texts.push(text)
+      return new Promise(() => {})
+    })
+    const greet = () => {
+      const message = { room: 'i', to, number: Date.now(), kind: 'hello', name: 'Mute', text: '' }
+      dht.request(address, 'chat', seal(keys, message)).catch(() => {})
+    }
+    const greeting = setInterval(greet, 200)
+    onTestFinished(() => clearInterval(greeting))
+    await ada.chat.waitFor(/^Mute .* is here$/m)
+    for (const text of ['a', 'b', 'c']) ada.chat.type(text)
+    await bert.chat.waitFor(`Ada ${ada.id}: c`)
+    // It has two seconds to answer each.
+    expect(texts.length).toBeLessThan(2)
+    await ada.chat.waitFor(/^Mute .* does not answer any more$/m)
+    await new Promise((done) => setTimeout(done, 600))
+    expect(ada.chat.stdout.match(/^Mute .* is here$/gm)).toHaveLength(1)
+  })
+
+  test('a room is full at some point, and those that are in it go on', async () => {
+    const [ada, bert] = [await enter('j', 'Ada'), await enter('j', 'Bert')]
+    await ada.chat.waitFor(`Bert ${bert.id} is here`)
+    const dht = await joinRoom()
+    const all = new Map(
+      Array.from({ length: 60 }, () => generateKeyPair()).map((keys) => [toHex(keys.publicKey), keys]),
+    )
+    dht.handle('chat', (payload) => {
+      const { to } = JSON.parse(new TextDecoder().decode(payload.slice(96)))
+      return answer(all.get(to) as KeyPair, payload)
+    })
+    const { id: to, address } = await locateIn('j', dht, ada.id)
+    const asked = [...all.values()].map((keys) =>
+      dht.request(address, 'chat', seal(keys, { room: 'j', to, number: 1, kind: 'text', name: 'Crowd', text: 'hi' })),
+    )
+    const answers = await Promise.allSettled(asked)
+    expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(49)
+    bert.chat.type('still here')
+    await ada.chat.waitFor(`Bert ${bert.id}: still here`)
+    expect(ada.chat.stdout.match(/^Crowd .* is here$/gm)).toHaveLength(49)
+    expect(ada.chat.stdout.match(/^Crowd .*: hi$/gm)).toHaveLength(49)
   })
 
   test('who has the place of a peer, but not its key, is not here', async () => {
@@ -205,6 +275,7 @@ test.each([
   [['lobby', '--name', 'a\u001bb', '--bootstrap', '127.0.0.1:7400']],
   [['lobby', '--name', 'Ada']],
   [['lobby', '--name', 'Ada', '--bootstrap', '127.0.0.1:7400', '--every', '-1']],
+  [['lobby', '--name', 'Ada', '--bootstrap', '127.0.0.1:7400', '--every', '3000000']],
 ])('presence-chat.js refuses %j', (args) => expectUsage('presence-chat.js', args))
 
 test('presence-chat.js explains itself', () => expectHelp('presence-chat.js'))
