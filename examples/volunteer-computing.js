@@ -11,8 +11,10 @@
 // - A compare-and-swap is no lock. In a network that is split, or that loses datagrams, two workers may both be told
 //   that a unit is theirs, or a result may be replaced by one that did not know of it. Units are idempotent, so all
 //   that this costs is work that is done twice: a result that got lost is missed and computed again.
-// - A claim is a lease. When a worker dies, others take the unit once its time is over. Clocks that differ by more than
-//   a lease cost double work too.
+// - A claim is a lease. At Ctrl-C a worker gives it back and ends with status 130; a second Ctrl-C ends it at once. When
+//   one dies, others take the unit once its time is over. Clocks that differ by more than a lease cost double work too.
+// - Values expire: what nobody has published again for a day is forgotten, results too. A worker renews what it was the
+//   last to publish while it runs, so fetch the results, or let one worker run, before all have gone.
 // - The project file holds the secret key. Who has it can replace every unit, and vote under two names: this finds
 //   computers that err, not workers that destroy. Give it to people whom you trust.
 import { randomBytes } from 'node:crypto'
@@ -30,13 +32,14 @@ const USAGE = `usage: node volunteer-computing.js create PROJECT [--units N] [--
        node volunteer-computing.js work PROJECT --bootstrap HOST:PORT [--host ADDRESS]
        node volunteer-computing.js status PROJECT --bootstrap HOST:PORT [--host ADDRESS]
   PROJECT                 the project's file
-  --units N               into how many units the work is cut; 12 unless given
+  --units N               into how many units the work is cut, at most 100000; 12 unless given
   --size N                how many numbers a unit has; 1000000 unless given
   --lease SECONDS         how long a claim holds, several times what a unit takes; 60 unless given
   --bootstrap HOST:PORT   a node to join through; may be repeated
   --host ADDRESS          where to listen; every address of the machine unless given
 `
 const VOTES = 2
+const UNITS_MAX = 100_000 // each is a value in the network, and every worker asks for all of them
 
 const { role, path, hosts, bootstrap, ...wanted } = readArguments()
 const me = toHex(randomBytes(4))
@@ -47,7 +50,7 @@ try {
   else await join(readProject())
 } catch (error) {
   process.stderr.write(`volunteer-computing: ${error instanceof Error ? error.message : error}\n`)
-  process.exitCode = 1
+  process.exitCode = stop.signal.aborted ? 130 : 1
 }
 
 function create() {
@@ -59,7 +62,8 @@ function create() {
 /** @returns {Project} */
 function readProject() {
   const { secretKey, units, unitSize, leaseMs } = JSON.parse(readFileSync(path, 'utf8'))
-  if (![units, unitSize, leaseMs].every((number) => number > 0)) throw new Error(`${path} is no project file`)
+  const isValid = [units, unitSize, leaseMs].every((number) => Number.isSafeInteger(number) && number > 0)
+  if (!isValid || units > UNITS_MAX) throw new Error(`${path} is no project file`)
   return { secretKey: fromHex(secretKey), units, unitSize, leaseMs }
 }
 
@@ -72,7 +76,6 @@ async function join({ secretKey, units, unitSize, leaseMs }) {
 
   /** What a call gave, or undefined when it failed. Throws when nobody answers any more. @template T */
   async function ask(/** @type {() => Promise<T>} */ call) {
-    stop.signal.throwIfAborted()
     try {
       return await call()
     } catch (cause) {
@@ -101,33 +104,41 @@ async function join({ secretKey, units, unitSize, leaseMs }) {
     return published !== undefined
   }
 
-  /** Computes a unit, if nobody else does. */
+  /** Computes a unit, if nobody else does. @returns {Promise<boolean>} whether it was this worker's for a while */
   async function tryUnit(/** @type {number} */ index, /** @type {Unit} */ unit) {
     const other = unit.claim && unit.claim.worker !== me ? unit.claim : undefined
     const isTaken = me in unit.counts || (other && other.untilMs > Date.now())
-    if (isTaken) return
-    if (!(await replace(index, { ...unit, claim: { worker: me, untilMs: Date.now() + leaseMs } }))) return
+    if (isTaken) return false
+    if (!(await replace(index, { ...unit, claim: { worker: me, untilMs: Date.now() + leaseMs } }))) return false
     console.log(`claimed unit ${index}${other ? `, as the lease of ${other.worker} is over` : ''}`)
     const count = await countPrimes(index * unitSize, (index + 1) * unitSize)
-    for (;;) {
+    const result = count === undefined ? {} : { [me]: count }
+    // Interrupted, it does not insist: its lease ends anyway.
+    for (let attempt = 1; attempt <= 3 || !stop.signal.aborted; attempt++) {
       // Others may have worked on it meanwhile, when this took longer than the lease: what they say stays.
       const now = await read(index)
       if (now && me in now.counts) break
       const claim = now?.claim?.worker === me ? null : (now?.claim ?? null)
-      if (now && (await replace(index, { ...now, claim, counts: { ...now.counts, [me]: count } }))) break
+      if (now && (await replace(index, { ...now, claim, counts: { ...now.counts, ...result } }))) break
       await sleep(200)
     }
+    stop.signal.throwIfAborted()
     console.log(`reported unit ${index}: ${count} primes`)
+    return true
   }
 
   async function work() {
     const first = Math.floor(Math.random() * units) // so that workers rarely want the same one
     const waiting = new Set(Array.from({ length: units }, (_, i) => (first + i) % units))
+    let isIdle = false
     for (let total = 0; ; await sleep(500, undefined, { signal: stop.signal }).catch(() => {})) {
+      const wasIdle = isIdle
+      isIdle = true
       for (const index of waiting) {
+        stop.signal.throwIfAborted()
         const unit = await read(index)
         const count = unit && confirmedCount(unit)
-        if (unit && count === undefined) await tryUnit(index, unit)
+        if (unit && count === undefined && (await tryUnit(index, unit))) isIdle = false
         if (!unit || count === undefined) continue
         waiting.delete(index)
         total += count
@@ -135,6 +146,7 @@ async function join({ secretKey, units, unitSize, leaseMs }) {
         for (const [worker, reported] of errors) console.log(`unit ${index}: ${worker} is outvoted with ${reported}`)
       }
       if (waiting.size === 0) return console.log(`all units are confirmed: ${total} primes below ${units * unitSize}`)
+      if (isIdle && !wasIdle) console.log(`waiting for other workers: ${waiting.size} units are not confirmed`)
       // What this node holds itself it would find with nobody else there.
       await ask(() => dht.findNode(dht.id))
     }
@@ -143,6 +155,7 @@ async function join({ secretKey, units, unitSize, leaseMs }) {
   async function status() {
     let [confirmed, total] = [0, 0]
     for (let index = 0; index < units; index++) {
+      stop.signal.throwIfAborted()
       const unit = await read(index)
       if (!unit) throw new Error(`nobody answers about unit ${index}`)
       const count = confirmedCount(unit)
@@ -169,16 +182,16 @@ function confirmedCount(/** @type {Unit} */ { counts }) {
   return reported.find((count) => reported.filter((other) => other === count).length >= VOTES)
 }
 
-/** How many primes there are from one number up to another. */
+/** How many primes there are from one number up to another. @returns {Promise<number | undefined>} none at Ctrl-C */
 async function countPrimes(/** @type {number} */ from, /** @type {number} */ to) {
   let count = 0
   for (let number = from; number < to; number++) {
     let isPrime = number > 1
     for (let divisor = 2; isPrime && divisor * divisor <= number; divisor++) isPrime = number % divisor !== 0
     if (isPrime) count++
-    // The node goes on answering others while it computes.
+    // The node goes on answering others while it computes, and Ctrl-C is heard.
     if (number % 2_000 === 0) await breathe()
-    if (stop.signal.aborted) throw stop.signal.reason
+    if (stop.signal.aborted) return undefined
   }
   return count
 }
@@ -209,6 +222,7 @@ function readArguments() {
       return Number(values[name])
     })
     const hosts = values.host === undefined ? {} : { host: values.host }
+    if (Number(units) > UNITS_MAX) throw new RangeError(`--units takes at most ${UNITS_MAX}`)
     return { role, path, hosts, bootstrap: values.bootstrap, units, unitSize, leaseMs: Number(lease) * 1000 }
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${USAGE}`)

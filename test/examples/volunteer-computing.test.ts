@@ -1,12 +1,12 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { bundleProgram, ROOT } from '../unit/examples/programs.js'
 import { argumentsFor, network, silentAddress } from './network.js'
-import { end, expectUsage, run, start, temporaryFolder } from './processes.js'
+import { end, expectUsage, Program, run, start, temporaryFolder } from './processes.js'
 
 const COMPUTING = 'volunteer-computing.js'
 
@@ -75,6 +75,46 @@ test('a worker that is killed loses nothing: its unit is taken over, and every u
   }
 })
 
+test('of two workers that race for one unit exactly one gets it', async () => {
+  const { arguments: args } = await network(4)
+  const project = await create('--units', '1', '--size', '900000000')
+  // The same program, but between reading a unit and claiming it for the first time it waits for a line on stdin.
+  const source = readFileSync(join(ROOT, 'examples', COMPUTING), 'utf8')
+  const held = source.replace(
+    '    if (isTaken) return false\n',
+    `$&    console.log('about to claim')
+    await (globalThis.line ??= new Promise((resolve) => process.stdin.once('data', resolve)))\n`,
+  )
+  expect(held).not.toBe(source)
+  const file = join(temporaryFolder(), 'held.mjs')
+  await bundleProgram(held, file)
+  const [first, second] = [1, 2].map(() => {
+    const worker = new Program('held', spawn(process.execPath, [file, 'work', project, ...args]))
+    onTestFinished(() => end(worker))
+    return worker
+  }) as [Program, Program]
+  await Promise.all([first, second].map((worker) => worker.waitFor(/^about to claim$/m)))
+  first.type('')
+  await first.waitFor(/^claimed unit 0$/m)
+  second.type('')
+  await second.waitFor(/^waiting for other workers: 1 units are not confirmed$/m)
+  expect(second.stdout).toBe('about to claim\nwaiting for other workers: 1 units are not confirmed\n')
+})
+
+test('a live lease is left alone; at Ctrl-C it is given back, even in the midst of a unit', async () => {
+  const { arguments: args } = await network(4)
+  const project = await create('--units', '1', '--size', '900000000', '--lease', '600')
+  const holder = await start(COMPUTING, ['work', project, ...args])
+  await holder.waitFor(/^claimed unit 0$/m)
+  const other = await start(COMPUTING, ['work', project, ...args])
+  await other.waitFor(/^waiting for other workers: 1 units are not confirmed$/m)
+  expect(other.stdout).not.toContain('claimed')
+
+  holder.kill('SIGINT')
+  expect(await holder.end()).toMatchObject({ status: 130, stderr: 'volunteer-computing: interrupted\n' })
+  await other.waitFor(/^claimed unit 0$/m)
+})
+
 test('a worker that reports wrong results is outvoted', async () => {
   const { arguments: args } = await network(4)
   const project = await create('--units', '4', '--size', '50000')
@@ -118,9 +158,10 @@ test('when the network is cut, workers end with status 1, and nobody starts with
   const { arguments: args, cut } = await network(3)
   const project = await create('--units', '2', '--size', '1000')
   const worker = await start(COMPUTING, ['work', project, ...args])
-  // A second one never comes, so it waits.
   await worker.waitForNext(/^reported unit \d/m)
   await worker.waitForNext(/^reported unit \d/m)
+  // A second one never comes.
+  await worker.waitForNext(/^waiting for other workers: 2 units are not confirmed$/m)
   const nobody = argumentsFor(await silentAddress())
   const late = await Promise.all(['work', 'status'].map((role) => start(COMPUTING, [role, project, ...nobody])))
   await cut()
@@ -135,19 +176,23 @@ test('when the network is cut, workers end with status 1, and nobody starts with
   }
 })
 
-test('a file that is no project is refused', async () => {
-  const path = join(temporaryFolder(), 'project.json')
-  writeFileSync(path, '{"units":2}')
-  const { status, stderr } = await run(COMPUTING, ['work', path, '--bootstrap', '127.0.0.1:1'])
-  expect(stderr).toMatch(/is no project file\n$/)
-  expect(status).toBe(1)
-})
+test.each(['{"units":2}', `{"secretKey":"${'7'.repeat(64)}","units":999999999,"unitSize":1,"leaseMs":1}`])(
+  'a file that is no project is refused: %s',
+  async (text) => {
+    const path = join(temporaryFolder(), 'project.json')
+    writeFileSync(path, text)
+    const { status, stderr } = await run(COMPUTING, ['work', path, '--bootstrap', '127.0.0.1:1'])
+    expect(stderr).toMatch(/is no project file\n$/)
+    expect(status).toBe(1)
+  },
+)
 
 test.each([
   [[]],
   [['work', 'project.json']],
   [['create']],
   [['create', 'project.json', '--units', '0']],
+  [['create', 'project.json', '--units', '100001']],
   [['create', 'project.json', '--lease', 'long']],
   [['work', 'a.json', 'b.json', '--bootstrap', '127.0.0.1:1']],
 ])('volunteer computing refuses %j', (args) => expectUsage(COMPUTING, args))
