@@ -35,20 +35,27 @@ const USAGE = `usage: node custom-transport.js hub [--port N] [--host ADDRESS]
 `
 const DATAGRAM_BYTES_MAX = 1_200
 const HEAD_BYTES = 6
-const UNSENT_BYTES_MAX = 2 ** 20 // what waits for a slow connection; beyond that datagrams are lost, as they may be
+// What waits for slow connections, for each and for all together; beyond that datagrams are lost, as they may be. Who
+// reads is served even when others have used up what is for all.
+const UNSENT_BYTES_MAX = 2 ** 16
+const UNSENT_FRAMES_MAX = 2 ** 12
 const PATIENCE_MS = 3_000 // with a hub that does not answer
 const NODES_MAX = 10_000
 const ADDRESS_KIND = 16 // 4 and 6 are those of IP, from 16 on they are free
 const NUMBER_MAX = 2 ** 32 - 1
 
+let unsentFrames = 0
+
 /** @param {Socket} socket @param {number} number @param {Uint8Array} datagram */
 function sendFrame(socket, number, datagram) {
-  if (!socket.writable || socket.writableLength > UNSENT_BYTES_MAX) return
+  const ownMax = unsentFrames < UNSENT_FRAMES_MAX ? UNSENT_BYTES_MAX : 0
+  if (!socket.writable || socket.writableLength > ownMax) return
   const frame = Buffer.alloc(HEAD_BYTES + datagram.length)
   frame.writeUInt16BE(datagram.length, 0)
   frame.writeUInt32BE(number, 2)
   frame.set(datagram, HEAD_BYTES)
-  socket.write(frame)
+  unsentFrames++
+  socket.write(frame, () => unsentFrames--) // called also when it did not get through
 }
 
 /** @param {Socket} socket @param {(number: number, datagram: Buffer) => void} onFrame */
@@ -63,10 +70,11 @@ function readFrames(socket, onFrame) {
       const end = HEAD_BYTES + rest.readUInt16BE(0)
       // Who sends longer ones speaks something else, and would have us keep its bytes.
       if (end > HEAD_BYTES + DATAGRAM_BYTES_MAX) return socket.destroy()
-      if (rest.length < end) return
+      if (rest.length < end) break
       onFrame(rest.readUInt32BE(2), rest.subarray(HEAD_BYTES, end))
       rest = rest.subarray(end)
     }
+    rest = Buffer.from(rest) // a copy: the part would keep all of what came with it
   })
 }
 

@@ -1,9 +1,12 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import process from 'node:process'
 import { expect, onTestFinished, test } from 'vitest'
-import type { Program } from './processes.js'
-import { end, expectUsage, run, start } from './processes.js'
+import { bundleProgram } from '../unit/examples/programs.js'
+import { end, expectUsage, Program, run, start, temporaryFolder } from './processes.js'
 
 const TRANSPORT = 'custom-transport.js'
 
@@ -50,6 +53,62 @@ test('who sends anything else to the hub is sent away, and nobody else notices',
   const put = await run(TRANSPORT, ['put', 'text', ...to, '--bootstrap', 'node:1'])
   expect(put.status).toBe(0)
   for (const node of nodes) expect(node.stderr).toBe('')
+})
+
+/** Loaded before the hub: at SIGUSR2 it tells how many bytes of buffers it holds, without what nobody needs any more. */
+const TELL_MEMORY = `data:text/javascript,process.on('SIGUSR2',()=>{gc();console.log('holds',process.memoryUsage().arrayBuffers)})`
+
+test('nodes that do not read take little memory of the hub, together too, and others are still served', async () => {
+  const file = join(temporaryFolder(), 'hub.mjs')
+  await bundleProgram(`import './examples/custom-transport.js'`, file)
+  const options = ['--expose-gc', '--import', TELL_MEMORY]
+  const hub = new Program('hub', spawn(process.execPath, [...options, file, 'hub', '--port', '0']))
+  onTestFinished(() => end(hub))
+  const [, port] = (await hub.waitFor(/:(\d+)$/m)) as unknown as [string, string]
+  const heldBytes = async () => {
+    hub.kill('SIGUSR2')
+    const [, bytes] = await hub.waitForNext(/^holds (\d+)$/m)
+    return Number(bytes)
+  }
+  const connected = async (): Promise<Socket> => {
+    const socket = connect(Number(port), '127.0.0.1')
+    onTestFinished(() => void socket.destroy())
+    socket.on('error', () => undefined)
+    await once(socket, 'readable')
+    return socket
+  }
+  const node = await start(TRANSPORT, ['node', '--hub', `127.0.0.1:${port}`])
+  await node.waitFor('listening at node:1, ')
+  const before = await heldBytes()
+
+  const deaf: Socket[] = []
+  for (let i = 0; i < 150; i++) deaf.push(await connected())
+  const sender = await connected()
+  // 4 MiB to each: what the system's own buffers take, and more.
+  const frame = Buffer.alloc(6 + 1_200)
+  frame.writeUInt16BE(1_200, 0)
+  const flood = async (count: number): Promise<void> => {
+    const frames = deaf.slice(0, count).map((_, i) => {
+      frame.writeUInt32BE(2 + i, 2)
+      return Buffer.from(frame)
+    })
+    const round = Buffer.concat(frames)
+    for (let sent = 0; sent < 4 * 2 ** 20; sent += frame.length) {
+      if (!sender.write(round)) await once(sender, 'drain')
+    }
+    // What it sends to itself comes back when all that is passed on.
+    sender.read()
+    sender.write(Buffer.from([0, 0, 0, 0, 0, 2 + deaf.length]))
+    await once(sender, 'readable')
+  }
+  await flood(1)
+  const ofOne = (await heldBytes()) - before
+  expect(ofOne).toBeGreaterThan(30_000)
+  expect(ofOne).toBeLessThan(300_000)
+  await flood(deaf.length)
+  expect((await heldBytes()) - before).toBeLessThan(6_000_000)
+  const put = await run(TRANSPORT, ['put', 'text', '--hub', `127.0.0.1:${port}`, '--bootstrap', 'node:1'])
+  expect(put).toMatchObject({ status: 0, stderr: '' })
 })
 
 test('when the hub dies, nodes end with status 1 and say why, and none starts without it', async () => {
