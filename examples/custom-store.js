@@ -6,8 +6,21 @@
 //   node custom-store.js check                       checks that the store keeps every promise that nodes rely on
 //
 // The journal survives a process that is killed. What a power cut takes is what the system had not written yet; other
-// nodes hold it too. A folder is for one node at a time. The store on a disk of `xorbit/level` does more: see README.
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+// nodes hold it too. The store on a disk of `xorbit/level` does more: see README.
+//
+// A folder is for one process at a time: a lock file there tells a second one. It does not tell two that start at the
+// same moment after a crash, two stores of one process, nor processes of several machines or containers.
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -44,10 +57,12 @@ class JournalStore {
   #file
   #bytes = 0
   #isClosed = false
+  #unlock
 
   /** @param {string} folder @param {RecordStoreLimits} limits */
   constructor(folder, limits) {
     mkdirSync(folder, { recursive: true })
+    this.#unlock = lockFolder(folder)
     this.#path = join(folder, 'journal')
     this.#memory = new MemoryStore(limits)
     for (const line of readIfThere(this.#path).split('\n')) this.#play(line)
@@ -96,6 +111,7 @@ class JournalStore {
     this.#isClosed = true
     fsyncSync(this.#file)
     closeSync(this.#file)
+    this.#unlock()
   }
 
   /** @param {object} change */
@@ -134,6 +150,40 @@ class JournalStore {
     if (change.put) this.#memory.put(fromJson(change.put))
     if (change.delete) this.#memory.delete(fromHex(change.delete.key), change.delete.kind, fromHex(change.delete.slot))
     if (change.removeExpired !== undefined) this.#memory.removeExpired(change.removeExpired)
+  }
+}
+
+/**
+ * Takes a folder for this process, by a file with its number. That of a process that is gone counts for nothing.
+ *
+ * @param {string} folder
+ * @returns {() => void} gives it back
+ */
+function lockFolder(folder) {
+  const path = join(folder, 'lock')
+  const take = () => writeFileSync(path, `${process.pid}`, { flag: 'wx' })
+  try {
+    take()
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EEXIST') throw error
+    const pid = Number(readFileSync(path, 'utf8'))
+    if (pid !== process.pid && isAlive(pid)) {
+      const advice = `If that is no such node, remove ${path}`
+      throw new Error(`${folder} is in use by process ${pid}. ${advice}`, { cause: error })
+    }
+    rmSync(path)
+    take()
+  }
+  return () => rmSync(path, { force: true })
+}
+
+/** @param {number} pid */
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // Any other error tells that there is one.
+    return /** @type {NodeJS.ErrnoException} */ (error).code !== 'ESRCH'
   }
 }
 

@@ -4,8 +4,11 @@
 //   node bootstrap-node.js                                                     the first node of a network
 //   node bootstrap-node.js --bootstrap dht2.example.org:7400 --data-folder node   joins another one, and stays who it is
 //
+// A data folder is for one process at a time: a lock file there tells a second one. It does not tell two that start at
+// the same moment after a crash, nor processes of several machines or containers.
+//
 // In earnest run `xorbit node`, which also keeps the records on the disk and has metrics: see README.md beside this file.
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
@@ -76,6 +79,7 @@ async function run() {
  */
 function openStore(folder) {
   mkdirSync(folder, { recursive: true })
+  process.once('exit', lockFolder(folder))
   const path = join(folder, 'node.json')
   let kept = readState(path)
   /** @param {Partial<NodeState>} changes */
@@ -93,6 +97,40 @@ function openStore(folder) {
   }
   const limits = { recordsMax: 65_536, bytesMax: 64 * 2 ** 20, recordsPerSourceMax: 8_192 }
   return Object.assign(new MemoryStore(limits), { nodeState: { loaded: kept, save } })
+}
+
+/**
+ * Takes a folder for this process, by a file with its number. That of a process that is gone counts for nothing.
+ *
+ * @param {string} folder
+ * @returns {() => void} gives it back
+ */
+function lockFolder(folder) {
+  const path = join(folder, 'lock')
+  const take = () => writeFileSync(path, `${process.pid}`, { flag: 'wx' })
+  try {
+    take()
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EEXIST') throw error
+    const pid = Number(readFileSync(path, 'utf8'))
+    if (pid !== process.pid && isAlive(pid)) {
+      const advice = `If that is no such node, remove ${path}`
+      throw new Error(`${folder} is in use by process ${pid}. ${advice}`, { cause: error })
+    }
+    rmSync(path)
+    take()
+  }
+  return () => rmSync(path, { force: true })
+}
+
+/** @param {number} pid */
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // Any other error tells that there is one.
+    return /** @type {NodeJS.ErrnoException} */ (error).code !== 'ESRCH'
+  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { argumentsFor, network, silentAddress } from './network.js'
@@ -31,8 +31,25 @@ test('a bootstrap node that is killed comes back as the same node, without anybo
   const after = await start(NODE, ['--port', '0', '--data-folder', folder, '--host', '127.0.0.1'])
   await after.waitFor(/^joined, \d contacts$/m)
   expect(kept().id).toBe(id)
+  // It holds a secret.
+  expect(statSync(join(folder, 'node.json')).mode & 0o777).toBe(0o600)
   after.kill('SIGTERM')
   expect(await after.end()).toMatchObject({ status: 0, stderr: '' })
+})
+
+test('a data folder is for one process at a time', async () => {
+  const folder = temporaryFolder()
+  const args = ['--port', '0', '--host', '127.0.0.1', '--data-folder', folder]
+  const owner = await start(NODE, args)
+  await owner.waitFor('listening at ')
+  const { status, stdout, stderr } = await run(NODE, args)
+  expect(stderr).toMatch(/^bootstrap-node: \S+ is in use by process \d+\. If that is no such node, remove \S+lock\n$/)
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+  // Who was refused has left it as it was.
+  expect((await run(NODE, args)).status).toBe(1)
+  owner.kill('SIGTERM')
+  await owner.end()
+  expect(existsSync(join(folder, 'lock'))).toBe(false)
 })
 
 test('a bootstrap node whose network is cut goes on trying, unless it is told not to', async () => {

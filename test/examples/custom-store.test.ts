@@ -1,8 +1,8 @@
-import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Dht } from '../../src/index.js'
-import { createDht, toHex } from '../../src/index.js'
+import { createDht, generateKeyPair, toHex } from '../../src/index.js'
 import { udp } from '../../src/transport/udp.js'
 import { argumentsFor, network, silentAddress } from './network.js'
 import type { Program } from './processes.js'
@@ -89,6 +89,48 @@ test('a line that was cut off or damaged costs its record and nothing else', asy
   await end(after.node)
   appendFileSync(journal, '\n')
   expect((await open(folder, ['--host', '127.0.0.1'])).records).toBe(4)
+})
+
+test('a journal that has grown long is written anew, and nothing is lost', async () => {
+  const folder = temporaryFolder()
+  const before = await open(folder, ['--host', '127.0.0.1'])
+  const writer = await client(before.address)
+  const all = Array.from({ length: 10 }, () => generateKeyPair())
+  const size = () => statSync(join(folder, 'journal')).size
+  // The same few values again and again: more than the slack of 1 MiB, as hex.
+  let sizeMax = 0
+  let version = 0
+  for (; size() >= sizeMax; version++) {
+    sizeMax = size()
+    expect(sizeMax).toBeLessThan(2 ** 21)
+    const value = new Uint8Array(800).fill(version)
+    await Promise.all(all.map((keys) => writer.publish(keys, value, { republish: false })))
+  }
+  await writer.close()
+  await end(before.node)
+
+  const after = await open(folder, ['--host', '127.0.0.1'])
+  expect(after.records).toBe(all.length)
+  const reader = await client(after.address)
+  for (const { publicKey } of all) {
+    expect((await reader.resolve(publicKey))?.value).toEqual(new Uint8Array(800).fill(version - 1))
+  }
+})
+
+test('a folder is for one process at a time', async () => {
+  const folder = temporaryFolder()
+  const args = ['run', folder, '--host', '127.0.0.1']
+  const { node } = await open(folder, args.slice(2))
+  const { ino } = statSync(join(folder, 'journal'))
+  const { status, stdout, stderr } = await run(STORE, args)
+  expect(stderr).toMatch(/^custom-store: \S+ is in use by process \d+\. If that is no such node, remove \S+lock\n$/)
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+  expect(statSync(join(folder, 'journal')).ino).toBe(ino)
+  // Who was refused has left it as it was.
+  expect((await run(STORE, args)).status).toBe(1)
+  node.kill('SIGTERM')
+  await node.end()
+  expect(existsSync(join(folder, 'lock'))).toBe(false)
 })
 
 test('it keeps records in a network with others, and says so when that is cut', async () => {
