@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { bundleProgram, ROOT, runProgram } from '../unit/examples/programs.js'
 import { argumentsFor, network, silentAddress } from './network.js'
-import { end, expectUsage, run, start } from './processes.js'
+import { end, expectUsage, run, start, temporaryFolder } from './processes.js'
 
 const APP = 'simulate-your-app.js'
 
@@ -17,6 +20,31 @@ test('its test fails when the network is cut, and says how to repeat it', async 
   const { status, stderr } = await run(APP, ['test', '--loss', '1', '--seed', 'any'])
   expect(stderr).toBe('simulate-your-app: a node is alone: the network is cut\nseed any repeats it\n')
   expect(status).toBe(1)
+})
+
+test.each([
+  [0, `new DhtError('ERR_NO_NODES', 'lost')`, '1 calls, waits []: offered'],
+  [2, `new DhtError('ERR_NO_NODES', 'lost')`, '3 calls, waits [1000,2000]: offered'],
+  [3, `new DhtError('ERR_NO_NODES', 'lost')`, '3 calls, waits [1000,2000]: lost'],
+  [1, `new TypeError('wrong')`, '1 calls, waits []: wrong'],
+])('of an application whose node fails %d times with %s comes: %s', async (failures, error, expected) => {
+  const source = readFileSync(join(ROOT, 'examples', APP), 'utf8')
+  // What it makes of its command line is left out.
+  const logic = source.replace(/^const options = readArguments\(\)$(?:.|\n)*/m, '')
+  expect(logic).not.toBe(source)
+  const file = join(temporaryFolder(), 'logic.mjs')
+  await bundleProgram(
+    `${logic}
+    let [calls, waits] = [0, []]
+    const announce = async () => {
+      if (++calls <= ${failures}) throw ${error}
+    }
+    const app = new Mirrors({ announce }, async (ms) => waits.push(ms))
+    const outcome = await app.offer('atlas.iso').then(() => 'offered', ({ message }) => message)
+    console.log(\`\${calls} calls, waits \${JSON.stringify(waits)}: \${outcome}\`)`,
+    file,
+  )
+  expect(await runProgram(file)).toEqual({ status: 0, stdout: `${expected}\n`, stderr: '' })
 })
 
 test('the same application works over UDP, and names who left no longer', async () => {
