@@ -1,6 +1,7 @@
 // @ts-check
 // Stores a file in a network of real nodes, kills a third of them without a word, and fetches it all back.
-// `npm run demo -- --help` tells what it takes.
+//
+//   node file-demo.js FILE --nodes 50      --help tells what it takes; in a clone `npm run demo -- FILE` builds first
 import { basename } from 'node:path'
 import process from 'node:process'
 import { parseArguments, USAGE } from './demo/arguments.js'

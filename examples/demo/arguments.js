@@ -8,7 +8,8 @@ const NODES_DEFAULT = 50
 
 const DEFAULT_FILE = new URL('../../README.md', import.meta.url)
 
-export const USAGE = `usage: npm run demo -- [FILE] [--nodes N] [--kill N] [--json]
+export const USAGE = `usage: node file-demo.js [FILE] [--nodes N] [--kill N] [--json]
+       npm run demo -- [FILE] ...      the same in a clone, which it builds before
 
   FILE        what to store (default: the README)
   --nodes N   how many nodes the network has, ${NODES_MIN} to ${NODES_MAX} (default: ${NODES_DEFAULT})
@@ -16,7 +17,7 @@ export const USAGE = `usage: npm run demo -- [FILE] [--nodes N] [--kill N] [--js
   --json      print one JSON object, and nothing while it works
   --help      print this
 
-exit status: 0 when every byte came back, 1 when not, 2 for wrong arguments
+exit status: 0 when every byte came back, 1 when not, 2 for wrong arguments, 130 when interrupted
 `
 
 /**

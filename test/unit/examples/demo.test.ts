@@ -218,13 +218,14 @@ describe('the demo explains itself', () => {
     const { status, stdout, stderr } = await runProgram(demo, args)
     expect(status).toBe(2)
     expect(stdout).toBe('')
-    expect(stderr).toContain('usage: npm run demo')
+    expect(stderr).toContain('usage: node file-demo.js')
   })
 
   test('when asked to', async () => {
     const { status, stdout } = await runProgram(demo, ['--help'])
     expect(status).toBe(0)
-    expect(stdout).toContain('usage: npm run demo')
+    // An installed package has the program, but no such script.
+    expect(stdout).toContain('usage: node file-demo.js')
   })
 })
 
