@@ -15,7 +15,7 @@ const WAIT_MS_MAX = 30_000
 const LIFE_MS_MAX = 120_000
 
 /** Loaded into each process before its program: a test that is itself killed leaves nothing behind. */
-const END_IN_TIME = `data:text/javascript,setTimeout(()=>process.kill(process.pid,'SIGKILL'),${LIFE_MS_MAX}).unref()`
+export const END_IN_TIME: string = `data:text/javascript,setTimeout(()=>process.kill(process.pid,'SIGKILL'),${LIFE_MS_MAX}).unref()`
 
 /** A folder of examples that are run as they are, from the root or absolute; without it the sources are bundled. */
 const EXAMPLES: string | undefined = process.env.XORBIT_EXAMPLES

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { bundleProgram, ROOT } from '../unit/examples/programs.js'
 import { argumentsFor, network, silentAddress } from './network.js'
-import { end, expectUsage, Program, run, start, temporaryFolder } from './processes.js'
+import { END_IN_TIME, end, expectUsage, Program, run, start, temporaryFolder } from './processes.js'
 
 const COMPUTING = 'volunteer-computing.js'
 
@@ -89,7 +89,10 @@ test('of two workers that race for one unit exactly one gets it', async () => {
   const file = join(temporaryFolder(), 'held.mjs')
   await bundleProgram(held, file)
   const [first, second] = [1, 2].map(() => {
-    const worker = new Program('held', spawn(process.execPath, [file, 'work', project, ...args]))
+    const worker = new Program(
+      'held',
+      spawn(process.execPath, ['--import', END_IN_TIME, file, 'work', project, ...args]),
+    )
     onTestFinished(() => end(worker))
     return worker
   }) as [Program, Program]
