@@ -202,11 +202,9 @@ describe('in a room', () => {
     const greeting = setInterval(greet, 200)
     onTestFinished(() => clearInterval(greeting))
     await ada.chat.waitFor(/^Mute .* is here$/m)
-    const startedMs = performance.now()
     for (const text of ['a', 'b', 'c']) ada.chat.type(text)
     await bert.chat.waitFor(`Ada ${ada.id}: c`)
-    // It has two seconds to answer each.
-    expect(performance.now() - startedMs).toBeLessThan(1_900)
+    // Who waited for its answers would have sent it all three before.
     expect(texts.length).toBeLessThan(2)
     await ada.chat.waitFor(/^Mute .* does not answer any more$/m)
     await new Promise((done) => setTimeout(done, 600))
