@@ -1,16 +1,18 @@
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import type { AddressInfo, Server, Socket } from 'node:net'
-import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { connect, createServer } from 'node:net'
+import { join, resolve } from 'node:path'
+import process from 'node:process'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Dht } from '../../src/index.js'
-import { createDht, fromHex } from '../../src/index.js'
+import { createDht, fromHex, generateKeyPair } from '../../src/index.js'
 import { udp } from '../../src/transport/udp.js'
+import { bundleProgram } from '../unit/examples/programs.js'
 import { argumentsFor, network, silentAddress } from './network.js'
-import type { Program } from './processes.js'
-import { end, expectUsage, run, start, temporaryFolder } from './processes.js'
+import { end, expectUsage, Program, run, start, temporaryFolder } from './processes.js'
 
 const SHARING = 'file-sharing.js'
 const PIECE_BYTES = 64 * 1024
@@ -28,22 +30,48 @@ async function announceLiar(
   link: string,
   answer: (socket: Socket) => void,
 ): Promise<{ address: string; dht: Dht }> {
-  const sockets = new Set<Socket>()
-  const server: Server = createServer((socket) => {
-    sockets.add(socket.on('error', () => undefined))
-    socket.on('data', () => answer(socket))
-  })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
+  const { ports, dht } = await announceLiars(bootstrap, link, 1, (socket) => socket.on('data', () => answer(socket)))
+  return { address: `127.0.0.1:${ports[0]}`, dht }
+}
+
+/** One node that announces several peers, and what they do with a connection. */
+async function announceLiars(
+  bootstrap: string,
+  link: string,
+  count: number,
+  take: (socket: Socket, port: number) => void,
+): Promise<{ ports: number[]; dht: Dht }> {
   const dht = createDht({ transport: udp({ host: '127.0.0.1' }), bootstrap: [bootstrap] })
+  const servers: Server[] = []
+  const sockets = new Set<Socket>()
   onTestFinished(async () => {
-    server.close()
+    for (const server of servers) server.close()
     for (const socket of sockets) socket.destroy()
     await dht.close()
   })
   await dht.start()
-  await dht.announce(fromHex(link), { port })
-  return { address: `127.0.0.1:${port}`, dht }
+  for (let i = 0; i < count; i++) {
+    const server = createServer((socket) => {
+      sockets.add(socket.on('error', () => undefined))
+      take(socket, (server.address() as AddressInfo).port)
+    })
+    servers.push(server)
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+  }
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(ports.map((port) => dht.announce(fromHex(link), { port, keys: generateKeyPair() })))
+  return { ports, dht }
+}
+
+/** A connection to a seeder that asks for a piece, or for nothing. */
+async function connection(port: string, request = ''): Promise<Socket> {
+  const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined)
+  onTestFinished(() => {
+    socket.destroy()
+  })
+  await once(socket, 'connect')
+  socket.write(Buffer.from(request, 'hex'))
+  return socket
 }
 
 test('a file arrives from several peers, though one lies and one is killed', async () => {
@@ -60,7 +88,8 @@ test('a file arrives from several peers, though one lies and one is killed', asy
   const output = join(folder, 'output')
   const fetching = await start(SHARING, ['fetch', lasting.link, output, ...args])
   await fetching.waitFor(/^\d+ of 51 pieces$/m, 'stderr')
-  expect(readdirSync(folder)).not.toContain('output')
+  const [, partial] = readdirSync(folder)
+  expect(partial).toMatch(/^output\.[0-9a-f]{8}-[0-9a-f-]{27}\.part$/)
   await end(dying.seeder)
 
   const { status, stdout, stderr } = await fetching.end()
@@ -178,12 +207,173 @@ test('when the network is cut, who shares and who fetches end with status 1, and
   }
 })
 
+test('who pretends to have a file gets two connections at a time, and does not keep others from being tried', async () => {
+  const { addresses, arguments: args } = await network(3)
+  const folder = temporaryFolder()
+  const [file, output] = [join(folder, 'file'), join(folder, 'output')]
+  writeFileSync(file, randomBytes(PIECE_BYTES))
+  const { seeder, link } = await share(file, args)
+  seeder.kill('SIGINT')
+  await seeder.end()
+  let open = 0
+  await announceLiars(addresses[0] as string, link, 5, (socket) => {
+    open++
+    socket.on('close', () => open--).resume()
+  })
+  const fetching = await start(SHARING, ['fetch', link, output, ...args])
+  await expect.poll(() => open).toBe(2)
+  await share(file, args)
+  expect(open).toBe(2)
+  const { status, stderr } = await fetching.end()
+  expect(stderr).toContain(': it stalled\n')
+  expect(status).toBe(0)
+})
+
+test('who sends a byte now and then makes way for who was never tried', async () => {
+  const { addresses, arguments: args } = await network(3)
+  const folder = temporaryFolder()
+  const file = join(folder, 'file')
+  writeFileSync(file, randomBytes(PIECE_BYTES))
+  const { seeder, link } = await share(file, args)
+  seeder.kill('SIGINT')
+  await seeder.end()
+  let open = 0
+  await announceLiars(addresses[0] as string, link, 2, (socket) => {
+    open++
+    const timer = setInterval(() => socket.write('.'), 300)
+    socket.on('close', () => clearInterval(timer)).resume()
+  })
+  const fetching = await start(SHARING, ['fetch', link, join(folder, 'output'), ...args])
+  await expect.poll(() => open).toBe(2)
+  await share(file, args)
+  const { status, stderr } = await fetching.end()
+  expect(stderr).toContain(': it is the slowest, and others wait\n')
+  expect(status).toBe(0)
+})
+
+test('a low upload limit lets a piece arrive, and who hangs up is tried again ever later', async () => {
+  const { addresses, arguments: args } = await network(3)
+  const folder = temporaryFolder()
+  const file = join(folder, 'file')
+  writeFileSync(file, randomBytes(PIECE_BYTES))
+  const { link, port } = await share(file, [...args, '--upload-limit', '16'])
+  const timesMs = new Map<number, number[]>()
+  await announceLiars(addresses[0] as string, link, 12, (socket, liar) => {
+    timesMs.set(liar, [...(timesMs.get(liar) ?? []), performance.now()])
+    socket.destroy()
+  })
+  // What these ask for would take half a minute.
+  for (let i = 0; i < 8; i++) (await connection(port, `${link}00000000`)).destroy()
+  const { status, stderr } = await run(SHARING, ['fetch', link, join(folder, 'output'), ...args])
+  expect(stderr).not.toContain('Warning')
+  expect(stderr).toContain(`1 pieces from 127.0.0.1:${port}\n`)
+  expect(status).toBe(0)
+  expect(timesMs.size).toBe(12)
+  for (const [first = 0, second = 0, third = 0] of timesMs.values()) {
+    expect(second - first).toBeGreaterThanOrEqual(990)
+    expect(third - second).toBeGreaterThanOrEqual(1_990)
+  }
+})
+
+test('who is connected and asks for nothing makes way, and who asks for another file gets nothing', async () => {
+  const { arguments: args } = await network(2)
+  const folder = temporaryFolder()
+  const file = join(folder, 'file')
+  writeFileSync(file, randomBytes(PIECE_BYTES))
+  const { link, port } = await share(file, args)
+  let bytes = 0
+  const stranger = await connection(port, `${'7'.repeat(64)}00000000`)
+  await once(
+    stranger.on('data', (chunk) => {
+      bytes += chunk.length
+    }),
+    'close',
+  )
+  expect(bytes).toBe(0)
+
+  const atMs = performance.now()
+  const silent: Socket[] = []
+  for (let i = 0; i < 66; i++) silent.push((await connection(port)).resume())
+  const closed = silent.map((socket) => once(socket, 'close').then(() => performance.now() - atMs))
+  expect(Math.max(...(await Promise.all(closed.slice(0, 2))))).toBeLessThan(2_000)
+  const { status, stderr } = await run(SHARING, ['fetch', link, join(folder, 'output'), ...args])
+  expect(stderr).not.toContain('dropped')
+  expect(status).toBe(0)
+  const timesMs = await Promise.all(closed)
+  expect(timesMs.filter((timeMs) => timeMs > 2_900)).toHaveLength(63)
+  expect(Math.max(...timesMs)).toBeLessThan(10_000)
+})
+
+test('a write that fails late, when everything else is there, fails the download', async () => {
+  const { arguments: args } = await network(3)
+  const folder = temporaryFolder()
+  const [file, bundle] = [join(folder, 'file'), join(folder, 'program.mjs')]
+  writeFileSync(file, randomBytes(20 * PIECE_BYTES))
+  const { link } = await share(file, args)
+  await share(file, args)
+  const full = `
+    import { open } from 'node:fs/promises'
+    import process from 'node:process'
+        const any = await open(process.execPath)
+    const files = Object.getPrototypeOf(any)
+    const { write } = files
+    await any.close()
+    files.write = async function (bytes, offset, length, position) {
+      if (position > 0) return write.call(this, bytes, offset, length, position)
+      await sleep(1_000)
+      throw new Error('ENOSPC: no space left on device, write')
+    }`
+  const { XORBIT_EXAMPLES } = process.env
+  if (XORBIT_EXAMPLES === undefined) await bundleProgram(`import './examples/${SHARING}'`, bundle)
+  const program = XORBIT_EXAMPLES === undefined ? bundle : resolve(XORBIT_EXAMPLES, SHARING)
+  const preload = `data:text/javascript,${encodeURIComponent(full)}`
+  const output = join(folder, 'output')
+  const child = spawn(process.execPath, ['--import', preload, program, 'fetch', link, output, ...args])
+  onTestFinished(() => {
+    child.kill('SIGKILL')
+  })
+  const { status, stdout, stderr } = await new Program(SHARING, child).end()
+  expect(stderr).toMatch(/^file-sharing: ENOSPC/m)
+  expect(stdout).toBe('')
+  expect(status).toBe(1)
+  expect(readdirSync(folder)).not.toContain('output')
+})
+
+test('an output that is there already is left as it is, file or folder', async () => {
+  const folder = temporaryFolder()
+  const [file, directory] = [join(folder, 'file'), join(folder, 'directory')]
+  writeFileSync(file, 'mine')
+  mkdirSync(directory)
+  for (const output of [file, directory]) {
+    const { status, stderr } = await run(SHARING, ['fetch', '7'.repeat(64), output, ...argumentsFor('127.0.0.1:1')])
+    expect(stderr).toBe(`file-sharing: ${output} exists already\n`)
+    expect(status).toBe(1)
+  }
+  expect(readFileSync(file, 'utf8')).toBe('mine')
+  expect(readdirSync(directory)).toEqual([])
+})
+
+test('who is interrupted while it hashes ends at once', async () => {
+  const { arguments: args } = await network(2)
+  const file = join(temporaryFolder(), 'file')
+  writeFileSync(file, '')
+  truncateSync(file, 16_384 * PIECE_BYTES)
+  const hashing = await start(SHARING, ['share', file, ...args])
+  await hashing.waitFor('2048 of 16384 hashes', 'stderr')
+  hashing.kill('SIGINT')
+  const { status, stderr } = await hashing.end()
+  expect(stderr).toMatch(/^file-sharing: interrupted$/m)
+  expect(stderr).not.toContain('16384 of 16384')
+  expect(status).toBe(1)
+})
+
 test.each([
   [[]],
   [['share']],
   [['fetch', 'no link', 'output']],
   [['fetch', '7'.repeat(64)]],
   [['share', 'file', '--upload-limit', '0']],
+  [['share', 'file', '--upload-limit', '0.9']],
   [['share', 'file', '--fast']],
 ])('file sharing refuses %j', (args) => expectUsage(SHARING, [...args, '--bootstrap', '127.0.0.1:1']))
 
