@@ -8,6 +8,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 60_000,
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than there are cores on a small machine: programs that run as processes of their own mostly wait.
+    maxWorkers: 3,
   },
 })

@@ -27,6 +27,7 @@ export function load(app) {
     document.name = heading
   })
   app.renderer.on(PageEvent.END, (page) => {
-    page.contents = page.contents?.replace(/ href="((?:\.\.?\/)+)(?=["#])/g, ' href="$1index.html')
+    if (page.contents === undefined) return
+    page.contents = page.contents.replace(/ href="((?:\.\.?\/)+)(?=["#])/g, ' href="$1index.html')
   })
 }
