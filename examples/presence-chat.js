@@ -214,7 +214,8 @@ function readArguments() {
     }
     const { name, bootstrap, host, every } = values
     const [room = ''] = positionals
-    if (positionals.length !== 1 || !isName(room)) throw new Error('one ROOM is wanted, of 1 to 30 letters and digits')
+    if (positionals.length !== 1 || !isName(room))
+      throw new Error('one ROOM is wanted: 1 to 30 letters and digits, and nothing like a key')
     if (!isName(name)) throw new Error('--name takes 1 to 30 letters and digits, and nothing like a key')
     if (bootstrap.length === 0) throw new Error('--bootstrap is missing')
     if (!(Number(every) >= 0.1 && Number(every) <= 86_400)) throw new Error('--every takes 0.1 to 86400 seconds')

@@ -113,7 +113,8 @@ function lockFolder(folder) {
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EEXIST') throw error
     const pid = Number(readFileSync(path, 'utf8'))
-    if (pid !== process.pid && isAlive(pid)) {
+    // A crash may have left an empty file.
+    if (pid > 0 && pid !== process.pid && isAlive(pid)) {
       const advice = `If that is no such node, remove ${path}`
       throw new Error(`${folder} is in use by process ${pid}. ${advice}`, { cause: error })
     }

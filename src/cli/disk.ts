@@ -93,8 +93,11 @@ async function makeFolders(path: string): Promise<void> {
     const isOrphan = code === 'ENOENT' && (await stat(parent).catch(() => undefined)) === undefined
     if (!isOrphan || parent === path) throw error
     await makeFolders(parent)
-    await mkdir(path, { mode: 0o700 })
+    return makeFolders(path)
   }
   // The folder that is new has to be found after the end of the machine too.
-  await syncFolder(parent)
+  await syncFolder(parent).catch((error: unknown) => {
+    // Who may not read the parent can't have it flushed either.
+    if ((error as { code?: unknown }).code !== 'EACCES') throw error
+  })
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
+import { fstatSync, readFileSync } from 'node:fs'
 import process from 'node:process'
 import { runProgram } from './program.js'
-import { Interrupted, statusOf } from './status.js'
+import { UsageError } from './status.js'
 import type { EndSignal } from './surroundings.js'
 
 const SIGNALS: readonly EndSignal[] = ['SIGINT', 'SIGTERM']
@@ -10,20 +10,21 @@ const SIGNALS: readonly EndSignal[] = ['SIGINT', 'SIGTERM']
 // Who writes is told of what fails. A node is not to end because its log can't be written.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
-/** How long what is left to do after a signal may take, in ms. */
-const LAST_MS = 200
+/** How long the process may take to end by itself once the program has, in ms. */
+const LAST_MS = 500
 
 /** How often it is looked whether npx is still there, in ms. */
 const NPX_INTERVAL_MS = 200
 
 let isStdinUsed = false
+let lastSignal: EndSignal | undefined
 
 void runProgram({
   argv: process.argv.slice(2),
   env: process.env,
   get stdin() {
     isStdinUsed = true
-    return process.stdin
+    return isFolder(0) ? noInput() : process.stdin
   },
   stdout: process.stdout,
   stderr: process.stderr,
@@ -34,6 +35,7 @@ void runProgram({
     const once = (signal: EndSignal): void => {
       // A second one finds no listener, and ends the process at once.
       off()
+      lastSignal = signal
       listener(signal)
     }
     for (const signal of SIGNALS) process.on(signal, once)
@@ -47,10 +49,9 @@ void runProgram({
   process.exitCode = status
   // A terminal or pipe that was asked for input, and gave none, would keep the process.
   if (isStdinUsed) process.stdin.destroy()
-  // So would a pipe that can't be opened for want of another side, for which even process.exit() waits: who was told to
-  // end by a signal ends by it, now that nobody listens any more.
-  const signal = SIGNALS.find((name) => statusOf(new Interrupted(name)) === status)
-  if (signal) setTimeout(() => process.kill(process.pid, signal), LAST_MS).unref()
+  // So would a pipe whose other side is not there, or does not read. Who was told to end by a signal ends by it, now that
+  // nobody listens any more: while a file is being opened even process.exit() waits.
+  setTimeout(() => (lastSignal ? process.kill(process.pid, lastSignal) : process.exit()), LAST_MS).unref()
 })
 
 /**
@@ -87,4 +88,19 @@ function isParentOfNpx(pid: number): boolean {
     // Elsewhere than on Linux orphans go to the first process.
     return pid !== 1
   }
+}
+
+/** Node reads a folder as if it were empty. */
+function isFolder(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isDirectory()
+  } catch {
+    // It is closed, which is as good as nothing.
+    return false
+  }
+}
+
+// biome-ignore lint/correctness/useYield: there is nothing to give
+async function* noInput(): AsyncGenerator<Uint8Array> {
+  throw new UsageError("stdin is a folder, which can't be read")
 }

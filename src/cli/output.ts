@@ -54,7 +54,9 @@ export class Output {
   /** As a line of `json` or `line`, in a program that goes on whether it can be written or not. */
   event(event: object, text: string): void {
     const done = this.isJson ? this.json(event) : this.line(text)
-    done.catch((error: unknown) => this.warn(`stdout can't be written: ${String(error)}`))
+    done.catch((error: unknown) => {
+      if (!this.#signal?.aborted) this.warn(`stdout can't be written: ${String(error)}`)
+    })
   }
 
   /** A line for machines: keys and ids in hex, numbers that may be too large for JSON as text. */

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, lstat, open, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import process from 'node:process'
 import { LARGE_VALUE_BYTES_MAX, VALUE_BYTES_MAX } from '../index.js'
 import { unlessAborted } from './abort.js'
 import { quoted } from './arguments.js'
@@ -117,20 +119,26 @@ export async function giveValue({ given, output, signal }: Call, value: Uint8Arr
   return { bytes }
 }
 
-/** Writes a file, which is there as a whole or as it was before. @throws Error when it can't be written */
+/** Why a file that is there can't be replaced by another one. */
+const MAY_BE_IN_PLACE = ['EACCES', 'EPERM', 'EBUSY', 'EXDEV', 'EROFS']
+
+/** Writes a file, which is there as a whole or as it was before, where that can be. @throws Error when it can't be written */
 async function writeWhole(path: string, value: Uint8Array): Promise<void> {
   try {
-    const before = await stat(path).catch(() => undefined)
-    // A pipe or a device has no content that could be lost, and can't be replaced.
-    if (before && !before.isFile()) return await writeFile(path, value)
-    const target = before ? await realpath(path) : path
-    const partial = `${target}.${randomBytes(4).toString('hex')}.part`
+    const before = await lstat(path).catch(() => undefined)
+    // What is a link, a pipe, a device, known by other names too or somebody else's can't be replaced as it is.
+    const isPlain = before === undefined || (before.isFile() && before.nlink === 1 && before.uid === process.getuid?.())
+    if (!isPlain) return await writeFile(path, value)
+    const partial = join(dirname(path), `.${randomBytes(8).toString('hex')}.part`)
     try {
-      await writeFile(partial, value, { flag: 'wx', mode: before?.mode ?? 0o666 })
-      await rename(partial, target)
+      await writeFile(partial, value, { flag: 'wx' })
+      if (before) await chmod(partial, before.mode)
+      await rename(partial, path)
     } catch (error) {
       await rm(partial, { force: true })
-      throw error
+      // Where there may be no other file there may be this one.
+      if (!MAY_BE_IN_PLACE.includes(String((error as { code?: unknown }).code))) throw error
+      await writeFile(path, value)
     }
   } catch (error) {
     throw new Error(`${quoted(path)} can't be written: ${(error as Error).message}`, { cause: error })

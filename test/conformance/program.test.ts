@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -60,6 +61,32 @@ test('a signal ends it while it waits for a pipe that nobody opens', async () =>
   await new Promise((resolve) => setTimeout(resolve, 500))
   child.kill('SIGTERM')
   expect(['SIGTERM', 143]).toContain(await ended)
+})
+
+test('a signal ends a node whose output nobody reads', async () => {
+  const child = spawn(process.execPath, [program, 'node', '--port', '0', '--host', '127.0.0.1', '--json', '-q'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  await once(child.stdout, 'readable')
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  const [status, signal] = await ended
+  expect([0, 'SIGTERM']).toContain(status ?? signal)
+})
+
+test('a folder is no input', async () => {
+  const folderAsInput = openSync(folder, 'r')
+  const child = spawn(process.execPath, [program, 'put', '-', '--bootstrap', '127.0.0.1:1'], {
+    stdio: [folderAsInput, 'ignore', 'pipe'],
+  })
+  let stderr = ''
+  child.stderr?.on('data', (text) => {
+    stderr += text
+  })
+  const [status] = await once(child, 'close')
+  closeSync(folderAsInput)
+  expect(stderr).toMatch(/stdin is a folder/)
+  expect(status).toBe(2)
 })
 
 test('who reads no further is no error', async () => {

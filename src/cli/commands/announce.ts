@@ -1,4 +1,5 @@
 import { PEER_DATA_BYTES_MAX, toHex } from '../../index.js'
+import { unlessAborted } from '../abort.js'
 import { pointFrom } from '../arguments.js'
 import type { Call, Command } from '../command.js'
 import { counted, formatMs } from '../formats.js'
@@ -41,7 +42,7 @@ export const announceCommand: Command = {
     const options = {
       port: given.integer('port', 1, 65_535),
       data: given.bytes('data', PEER_DATA_BYTES_MAX),
-      keys: path === undefined ? undefined : await readKeys(path),
+      keys: path === undefined ? undefined : await unlessAborted(call.signal, readKeys(path)),
     }
     return withSession(call, async (dht, signal) => {
       dht.on('republishFailed', ({ error }) => output.warn(`not renewed: ${describeError(error).message}`))

@@ -61,7 +61,16 @@ export const nodeCommand: Command = {
       client: given.flag('client'),
     }
     const path = given.text('data-folder')
-    const folder = path === undefined ? undefined : await unlessAborted(signal, openDataFolder(path))
+    const opening = path === undefined ? undefined : openDataFolder(path)
+    let folder: DataFolder | undefined
+    try {
+      folder = opening && (await unlessAborted(signal, opening))
+    } catch (error) {
+      // It may open later, and is not to stay locked then.
+      opening?.then(({ storage }) => storage.close()).catch(() => {})
+      if (error instanceof Interrupted) return STATUS.done
+      throw error
+    }
     const dht = await withFolder(options, folder)
     let server: MetricsServer | undefined
     const timers: NodeJS.Timeout[] = []

@@ -1,4 +1,5 @@
 import { SALT_BYTES_MAX, toHex, VALUE_BYTES_MAX } from '../../index.js'
+import { unlessAborted } from '../abort.js'
 import type { Call, Command } from '../command.js'
 import { counted, formatMs } from '../formats.js'
 import { readKeys } from '../key-file.js'
@@ -32,10 +33,10 @@ export const publishCommand: Command = {
     ],
   ],
   async run(call: Call): Promise<number> {
-    const { given, output } = call
+    const { given, output, signal: ending } = call
     const path = given.text('key')
     if (path === undefined) throw new UsageError('publish needs --key FILE')
-    const keys = await readKeys(path)
+    const keys = await unlessAborted(ending, readKeys(path))
     const options = {
       salt: given.bytes('salt', SALT_BYTES_MAX),
       seq: given.bigint('seq'),

@@ -26,6 +26,15 @@ const state = {
 }
 
 describe('the folder of a node', () => {
+  test('is made with those above it, whoever else makes them at the same time', async () => {
+    for (let round = 0; round < 5; round++) {
+      const above = newPath()
+      const paths = Array.from({ length: 6 }, (_, i) => join(above, 'a', 'b', `${i}`))
+      const opened = await Promise.all(paths.map((path) => openDataFolder(path)))
+      await Promise.all(opened.map(({ storage }) => storage.close()))
+    }
+  })
+
   test('is made, and keeps records, id, key and contacts', async () => {
     const path = newPath()
     const { storage, report } = await openDataFolder(path)

@@ -1,4 +1,16 @@
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
@@ -59,6 +71,21 @@ describe('put and get', () => {
     chmodSync(output, 0o640)
     expect(await xorbit(['get', key.trim(), '-o', output, ...to])).toMatchObject({ status: 0 })
     expect([readFileSync(output, 'utf8'), statSync(output).mode & 0o777]).toEqual(['hello', 0o640])
+    const target = fileWith('target', 'before')
+    for (const [kind, make] of [
+      ['link', symlinkSync],
+      ['hard link', linkSync],
+    ] as const) {
+      const name = join(folder, kind)
+      make(target, name)
+      expect(await xorbit(['get', key.trim(), '-o', name, ...to])).toMatchObject({ status: 0 })
+      expect(readFileSync(target, 'utf8')).toBe('hello')
+      expect(lstatSync(name).isSymbolicLink()).toBe(kind === 'link')
+    }
+    symlinkSync(join(folder, 'made by a link'), join(folder, 'dangling'))
+    expect(await xorbit(['get', key.trim(), '-o', join(folder, 'dangling'), ...to])).toMatchObject({ status: 0 })
+    expect(readFileSync(join(folder, 'made by a link'), 'utf8')).toBe('hello')
+    expect(await xorbit(['get', key.trim(), '-o', join(folder, 'x'.repeat(255)), ...to])).toMatchObject({ status: 0 })
     expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([])
     if (existsSync('/dev/full')) {
       expect(await xorbit(['get', key.trim(), '-o', '/dev/full', ...to])).toMatchObject({ status: 1 })
