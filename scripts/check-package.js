@@ -4,10 +4,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, sep } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { build } from 'esbuild'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import ts from 'typescript'
+import { bundleForBrowser } from './packed/bundle.js'
 import { Checks } from './packed/checks.js'
 import { command, root, User } from './packed/user.js'
 
@@ -141,18 +141,9 @@ function describeDiagnostic({ file, start, messageText }) {
 }
 
 async function bundle(contents, filename) {
-  const result = await build({
-    stdin: { contents, resolveDir: user.folder },
-    bundle: true,
-    minify: true,
-    format: 'iife',
-    platform: 'browser',
-    target: 'es2022',
-    outfile: join(user.folder, filename),
-    logLevel: 'silent',
-  })
-  if (result.warnings.length > 0) throw new Error(result.warnings.map(({ text }) => text).join('\n'))
-  const bytes = readFileSync(join(user.folder, filename))
+  const script = await bundleForBrowser(user.folder, contents)
+  writeFileSync(join(user.folder, filename), script)
+  const bytes = Buffer.from(script)
   return `${Math.ceil(bytes.length / 1024)} KiB minified, ${Math.ceil(gzipSync(bytes).length / 1024)} KiB with gzip`
 }
 

@@ -3,8 +3,8 @@
 // digest must be the one that Node has, and nodes in real time on the browser's own clock, random numbers and signatures.
 // Needs a built dist/ and Chromium. Prints a line for each check; the exit status is 1 when one failed.
 import process from 'node:process'
-import { build } from 'esbuild'
 import { runInPage, whyNoBrowser } from './packed/browser.js'
+import { bundleForBrowser } from './packed/bundle.js'
 import { Checks } from './packed/checks.js'
 import { command, User } from './packed/user.js'
 
@@ -33,7 +33,7 @@ function install() {
 }
 
 async function compareWithNode() {
-  const script = await bundle(`import './page.js'`)
+  const script = await bundleForBrowser(user.folder, `import './page.js'`)
   const { browser, outcome } = await runInPage(script)
   const expected = JSON.parse(command(process.execPath, ['portable.js'], user.folder))
   const [inPage, inNode] = [outcome, expected].map(({ simulation }) => JSON.stringify(simulation))
@@ -56,27 +56,11 @@ async function noticesFaults() {
     'no outcome': '',
   }
   for (const [expected, program] of Object.entries(faults)) {
-    const script = program.startsWith('import') ? await bundle(program) : program
+    const script = program.startsWith('import') ? await bundleForBrowser(user.folder, program) : program
     const found = await runInPage(script).then(
       () => 'nothing',
       (error) => error.message,
     )
     if (!found.includes(expected)) throw new Error(`${found}, where it should be ${expected}`)
   }
-}
-
-/** @param {string} contents */
-async function bundle(contents) {
-  const { outputFiles, warnings } = await build({
-    stdin: { contents, resolveDir: user.folder },
-    bundle: true,
-    minify: true,
-    format: 'iife',
-    platform: 'browser',
-    target: 'es2022',
-    write: false,
-    logLevel: 'silent',
-  })
-  if (warnings.length > 0) throw new Error(warnings.map(({ text }) => text).join('\n'))
-  return outputFiles[0]?.text ?? ''
 }
