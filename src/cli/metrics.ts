@@ -2,8 +2,10 @@ import type { DhtStats } from '../index.js'
 
 type Kind = 'gauge' | 'counter'
 
-/** What each number means; those of `DhtStats` by their names. */
-const MEANINGS: Readonly<Record<string, readonly [kind: Kind, help: string]>> = {
+type PlainNumber = Exclude<keyof DhtStats, 'dropped' | 'storage' | 'transport'>
+
+/** What each number means. */
+const MEANINGS: Readonly<Record<PlainNumber, readonly [kind: Kind, help: string]>> = {
   isJoined: ['gauge', 'Whether the node is in its network, as far as it knows.'],
   contacts: ['gauge', 'Contacts in the routing table.'],
   pendingCalls: ['gauge', 'Calls that wait for their answers.'],
@@ -50,11 +52,11 @@ export interface MetricsSource {
 
 /** All numbers of a node in Prometheus' text format, version 0.0.4. */
 export function formatMetrics({ stats, isStoreFailed, process, info }: MetricsSource): string {
-  const { dropped, storage, transport, ...plain } = stats
+  const { dropped, storage, transport } = stats
   const lines = metric('xorbit_info', 'gauge', 'What runs.', [[labels(info), 1]])
-  for (const [name, value] of Object.entries(plain)) {
-    const [kind, help] = MEANINGS[name] ?? ['gauge', name]
-    lines.push(...metric(nameOf(name, kind), kind, help, [['', Number(value)]]))
+  for (const name of METRIC_NAMES) {
+    const [kind, help] = MEANINGS[name]
+    lines.push(...metric(nameOf(name, kind), kind, help, [['', Number(stats[name])]]))
   }
   lines.push(
     ...metric('xorbit_dropped_total', 'counter', 'Datagrams dropped, by reason.', [
@@ -105,4 +107,4 @@ function snakeCase(name: string): string {
 }
 
 /** The names of all numbers whose meaning is told. */
-export const METRIC_NAMES: readonly string[] = Object.keys(MEANINGS)
+export const METRIC_NAMES: readonly PlainNumber[] = Object.keys(MEANINGS) as PlainNumber[]

@@ -16,10 +16,9 @@ export class Output {
   readonly #stdout: OutputStream
   readonly #stderr: OutputStream
   readonly #isQuiet: boolean
+  readonly #signal: AbortSignal | undefined
   #shownAtMs: number
   #hasLine = false
-
-  readonly #signal: AbortSignal | undefined
 
   /** @param signal - ends waiting for who reads what was written */
   constructor(
@@ -27,11 +26,11 @@ export class Output {
     stderr: OutputStream,
     { json, quiet, signal }: { json: boolean; quiet: boolean; signal?: AbortSignal },
   ) {
-    this.#signal = signal
     this.#stdout = stdout
     this.#stderr = stderr
     this.isJson = json
     this.#isQuiet = quiet
+    this.#signal = signal
     // What takes no longer than that needs no progress.
     this.#shownAtMs = performance.now() + PROGRESS_TERMINAL_MS
   }

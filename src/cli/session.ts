@@ -2,7 +2,7 @@ import type { Dht, DhtErrorCode } from '../index.js'
 import { createDht, DhtError } from '../index.js'
 import { udp } from '../transport/udp.js'
 import { quoted } from './arguments.js'
-import type { Call, OptionSpecs } from './command.js'
+import type { Call, OptionSpec, OptionSpecs } from './command.js'
 import { UsageError } from './status.js'
 
 /** Where the node of this machine is, unless it was told otherwise. */
@@ -17,23 +17,30 @@ export const COMMON_OPTIONS: OptionSpecs = {
 
 /** Options of every command that opens a node. */
 export const NODE_OPTIONS: OptionSpecs = {
-  bootstrap: {
-    value: 'HOST:PORT',
-    short: 'b',
-    multiple: true,
-    says: 'a node of the network; may be given several times (default: what XORBIT_BOOTSTRAP lists',
-  },
   network: { value: 'NAME', says: 'the network; nodes of others are not heard (default: xorbit)' },
   host: { value: 'ADDRESS', says: 'the IP address to listen at (default: every one of this machine)' },
 }
 
-const { bootstrap, ...others } = NODE_OPTIONS
+/** Options of the commands that take part for a moment. */
+export const CLIENT_OPTIONS: OptionSpecs = {
+  ...NODE_OPTIONS,
+  timeout: { value: 'TIME', says: 'give up after that, such as 10 or 2m (default: when nobody is left to ask)' },
+}
 
 /** Options of the commands that join, do something, and leave. */
 export const SESSION_OPTIONS: OptionSpecs = {
-  bootstrap: { ...bootstrap, says: `${bootstrap?.says}, else 127.0.0.1:${DEFAULT_PORT})` },
-  ...others,
-  timeout: { value: 'TIME', says: 'give up after that, such as 10 or 2m (default: when nobody is left to ask)' },
+  bootstrap: bootstrapOption(`127.0.0.1:${DEFAULT_PORT}`),
+  ...CLIENT_OPTIONS,
+}
+
+/** @param otherwise - whom the command asks when nobody is named */
+export function bootstrapOption(otherwise: string): OptionSpec {
+  return {
+    value: 'HOST:PORT',
+    short: 'b',
+    multiple: true,
+    says: `a node of the network; may be given several times (default: what XORBIT_BOOTSTRAP lists, else ${otherwise})`,
+  }
 }
 
 /** The nodes to begin with: those that were given, else those of the environment. */
@@ -52,18 +59,14 @@ function mustBeAddresses(source: string, addresses: string[]): string[] {
   return addresses
 }
 
-/**
- * Joins as a client, does the work, and leaves.
- *
- * @param work - gets the signal that ends it: when the user says so, or the time is over
- */
-export async function withSession<T>(call: Call, work: (dht: Dht, signal: AbortSignal) => Promise<T>): Promise<T> {
+/** Joins as a client, does the work, and leaves. */
+export async function withSession<T>(call: Call, work: (dht: Dht) => Promise<T>): Promise<T> {
   const addresses = bootstrapOf(call)
   const isDefault = addresses.length === 0
   const bootstrap = isDefault ? [`127.0.0.1:${DEFAULT_PORT}`] : addresses
-  return withNode(call, bootstrap, async (dht, signal) => {
+  return withNode(call, bootstrap, async (dht) => {
     try {
-      await dht.start({ signal })
+      await dht.start({ signal: call.signal })
     } catch (error) {
       throw withAdvice('ERR_BOOTSTRAP_FAILED', error, ({ message }) =>
         isDefault
@@ -71,7 +74,7 @@ export async function withSession<T>(call: Call, work: (dht: Dht, signal: AbortS
           : `${message}${reasonOf(error)}: is the address right, the same --network, and the UDP port open?`,
       )
     }
-    return work(dht, signal)
+    return work(dht)
   })
 }
 
@@ -85,7 +88,7 @@ function reasonOf(error: unknown): string {
 export async function withNode<T>(
   call: Call,
   bootstrap: readonly string[],
-  work: (dht: Dht, signal: AbortSignal) => Promise<T>,
+  work: (dht: Dht) => Promise<T>,
 ): Promise<T> {
   const dht = fromArguments(() =>
     createDht({
@@ -96,7 +99,7 @@ export async function withNode<T>(
     }),
   )
   try {
-    return await work(dht, call.signal)
+    return await work(dht)
   } catch (error) {
     throw asUsage(error)
   } finally {

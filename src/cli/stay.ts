@@ -1,7 +1,6 @@
 import type { Dht } from '../index.js'
 import { toHex } from '../index.js'
 import type { Call, OptionSpecs } from './command.js'
-import { describeError } from './output.js'
 
 /** What holders grant at most. */
 const LIFETIME_SECONDS_MAX = 48 * 3600
@@ -21,7 +20,7 @@ export function storingOf({ given }: Call): { lifetimeMs: number | undefined; re
 export async function stayIfAsked({ given, output, ended }: Call, dht: Dht): Promise<void> {
   if (!given.flag('stay')) return
   dht.on('republishFailed', ({ key, error }) => {
-    output.warn(`${toHex(key)} could not be stored again: ${describeError(error).message}`)
+    output.warn(`${toHex(key)} could not be stored again: ${error.message}`)
   })
   output.say('staying, to store it again; Ctrl-C ends it')
   await ended

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, lstat, open, rename, rm, writeFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { chmod, lstat, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { LARGE_VALUE_BYTES_MAX, VALUE_BYTES_MAX } from '../index.js'
@@ -32,7 +33,11 @@ export async function readValue(
 ): Promise<Uint8Array> {
   const text = given.text('text')
   if (text !== undefined && file !== undefined) throw new UsageError('give a file or --text, not both')
-  if (text !== undefined) return checked('the text', new TextEncoder().encode(text), bytesMax)
+  if (text !== undefined) {
+    const value = new TextEncoder().encode(text)
+    if (value.length > bytesMax) throw tooLarge('the text', bytesMax)
+    return value
+  }
   if (file !== undefined && file !== '-') return unlessAborted(signal, readInput(file, bytesMax))
   const { stdin } = surroundings
   if (stdin.isTTY && file === undefined) throw new UsageError('give a file, --text TEXT, or a value on stdin')
@@ -47,31 +52,11 @@ export async function readValue(
 /** A whole file. @throws UsageError */
 export async function readInput(path: string, bytesMax: number): Promise<Uint8Array> {
   try {
-    const file = await open(path)
-    try {
-      // One byte more tells that there is more; pipes and devices tell no size before.
-      return checked(path, await readAtMost(file, bytesMax + 1), bytesMax)
-    } finally {
-      await file.close()
-    }
+    return await readStream(path, createReadStream(path), bytesMax)
   } catch (error) {
     if (error instanceof UsageError) throw error
     throw new UsageError(`${quoted(path)} can't be read: ${(error as Error).message}`, { cause: error })
   }
-}
-
-async function readAtMost(
-  file: { read(into: Uint8Array, at: number, length: number): Promise<{ bytesRead: number }> },
-  bytesMax: number,
-): Promise<Uint8Array> {
-  const bytes = new Uint8Array(bytesMax)
-  let length = 0
-  while (length < bytesMax) {
-    const { bytesRead } = await file.read(bytes, length, bytesMax - length)
-    if (bytesRead === 0) break
-    length += bytesRead
-  }
-  return bytes.subarray(0, length)
 }
 
 async function readStream(what: string, stream: AsyncIterable<Uint8Array>, bytesMax: number): Promise<Uint8Array> {
@@ -83,11 +68,6 @@ async function readStream(what: string, stream: AsyncIterable<Uint8Array>, bytes
     if (length > bytesMax) throw tooLarge(what, bytesMax)
   }
   return new Uint8Array(Buffer.concat(parts))
-}
-
-function checked(what: string, bytes: Uint8Array, bytesMax: number): Uint8Array {
-  if (bytes.length > bytesMax) throw tooLarge(what, bytesMax)
-  return bytes
 }
 
 function tooLarge(what: string, bytesMax: number): UsageError {

@@ -4,7 +4,6 @@ import { pointFrom } from '../arguments.js'
 import type { Call, Command } from '../command.js'
 import { counted, formatMs } from '../formats.js'
 import { readKeys } from '../key-file.js'
-import { describeError } from '../output.js'
 import { SESSION_OPTIONS, withSession } from '../session.js'
 import { STATUS } from '../status.js'
 
@@ -35,17 +34,17 @@ export const announceCommand: Command = {
     ["xorbit announce my-app/room/1 --port 8080 --data 'alice'", 'is found there by xorbit locate my-app/room/1'],
   ],
   async run(call: Call): Promise<number> {
-    const { given, output, ended } = call
+    const { given, output, ended, signal } = call
     const topic = pointFrom(given.operands[0] as string)
     const path = given.text('key')
     const forMs = given.durationMs('for')
     const options = {
       port: given.integer('port', 1, 65_535),
       data: given.bytes('data', PEER_DATA_BYTES_MAX),
-      keys: path === undefined ? undefined : await unlessAborted(call.signal, readKeys(path)),
+      keys: path === undefined ? undefined : await unlessAborted(signal, readKeys(path)),
     }
-    return withSession(call, async (dht, signal) => {
-      dht.on('republishFailed', ({ error }) => output.warn(`not renewed: ${describeError(error).message}`))
+    return withSession(call, async (dht) => {
+      dht.on('republishFailed', ({ error }) => output.warn(`not renewed: ${error.message}`))
       const announcement = await dht.announce(topic, { ...options, signal })
       const { publicKey, storedAt, refused, hops, messages, elapsedMs } = announcement
       if (output.isJson) await output.json({ topic, publicKey, storedAt, refused, hops, messages, elapsedMs })

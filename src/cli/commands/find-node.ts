@@ -20,10 +20,10 @@ export const findNodeCommand: Command = {
   options: SESSION_OPTIONS,
   examples: [['xorbit find-node hello', 'shows who would keep what has the SHA-256 of hello as its key']],
   async run(call: Call): Promise<number> {
-    const { given, output } = call
+    const { given, output, signal } = call
     const text = given.operands[0]
     const target = text === undefined ? crypto.getRandomValues(new Uint8Array(32)) : pointFrom(text)
-    return withSession(call, async (dht, signal) => {
+    return withSession(call, async (dht) => {
       const steps: LookupStep[] = []
       const found = await dht.findNode(target, { signal, onStep: (step) => steps.push(step) })
       if (output.isJson) {

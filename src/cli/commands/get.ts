@@ -19,9 +19,9 @@ export const getCommand: Command = {
     ['xorbit get -o photo.jpg 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824', 'writes it to a file'],
   ],
   async run(call: Call): Promise<number> {
-    const { given, output } = call
+    const { given, output, signal } = call
     const key = keyFrom('KEY', given.operands[0] as string)
-    return withSession(call, async (dht, signal) => {
+    return withSession(call, async (dht) => {
       const found = await dht.get(key, {
         signal,
         onProgress: ({ bytes, bytesTotal }) => output.progress('fetched', bytes, bytesTotal),

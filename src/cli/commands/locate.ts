@@ -19,11 +19,11 @@ export const locateCommand: Command = {
   },
   examples: [['xorbit locate my-app/room/1', 'prints who is there']],
   async run(call: Call): Promise<number> {
-    const { given, output } = call
+    const { given, output, signal } = call
     const topic = pointFrom(given.operands[0] as string)
     const text = given.text('limit')
     const limit = text === undefined ? Number.POSITIVE_INFINITY : integer('--limit', text, 1, 1_000_000)
-    return withSession(call, async (dht, signal) => {
+    return withSession(call, async (dht) => {
       let count = 0
       for await (const peer of dht.locate(topic, { signal })) {
         count++

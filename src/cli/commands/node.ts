@@ -11,7 +11,15 @@ import { formatMetrics } from '../metrics.js'
 import type { Health, MetricsServer } from '../metrics-server.js'
 import { metricsAddress, serveMetrics } from '../metrics-server.js'
 import { describeError } from '../output.js'
-import { asUsage, bootstrapOf, DEFAULT_PORT, fromArguments, NODE_OPTIONS, withAdvice } from '../session.js'
+import {
+  asUsage,
+  bootstrapOf,
+  bootstrapOption,
+  DEFAULT_PORT,
+  fromArguments,
+  NODE_OPTIONS,
+  withAdvice,
+} from '../session.js'
 import { Interrupted, STATUS } from '../status.js'
 import { version } from '../version.js'
 
@@ -20,8 +28,6 @@ const STATS_INTERVAL_MS = 60_000
 
 /** How often it is looked whether the disk can be written, in ms. */
 const DISK_INTERVAL_MS = 1000
-
-const { bootstrap, ...OTHER_NODE_OPTIONS } = NODE_OPTIONS
 
 /** Runs a node until it is told to stop. */
 export const nodeCommand: Command = {
@@ -33,8 +39,8 @@ export const nodeCommand: Command = {
   ],
   options: {
     port: { value: 'PORT', short: 'p', says: `the UDP port, 0 for a free one (default: ${DEFAULT_PORT})` },
-    bootstrap: { ...bootstrap, says: `${bootstrap?.says}, else none: the first of a network)` },
-    ...OTHER_NODE_OPTIONS,
+    bootstrap: bootstrapOption('none: the first of a network'),
+    ...NODE_OPTIONS,
     'data-folder': { value: 'FOLDER', says: 'where id, contacts and records are kept (default: in memory)' },
     client: { says: 'ask others only, and keep nothing for them: for a node that others can not reach' },
     metrics: { value: '[HOST:]PORT', says: 'serve /metrics for Prometheus and /healthz over HTTP (host: 127.0.0.1)' },

@@ -4,7 +4,7 @@ import { DhtError, toHex } from '../../index.js'
 import type { Call, Command } from '../command.js'
 import { formatMs, shown } from '../formats.js'
 import { describeError } from '../output.js'
-import { SESSION_OPTIONS, withNode } from '../session.js'
+import { CLIENT_OPTIONS, withNode } from '../session.js'
 import { STATUS } from '../status.js'
 
 /** What the other side answered, or that it did not: the next request may fare better. */
@@ -17,8 +17,6 @@ const FROM_OUTSIDE: readonly DhtErrorCode[] = [
   'ERR_MALFORMED_MESSAGE',
 ]
 
-const { bootstrap: _, ...OWN_SESSION_OPTIONS } = SESSION_OPTIONS
-
 /** Asks a node for a sign of life. */
 export const pingCommand: Command = {
   name: 'ping',
@@ -30,15 +28,15 @@ export const pingCommand: Command = {
   options: {
     count: { value: 'NUMBER', short: 'c', says: 'how many requests (default: 1)' },
     interval: { value: 'TIME', short: 'i', says: 'from one to the next (default: 1s)' },
-    ...OWN_SESSION_OPTIONS,
+    ...CLIENT_OPTIONS,
   },
   examples: [['xorbit ping dht.example.org:7400 --count 3', 'tells whether a bootstrap node can be reached from here']],
   async run(call: Call): Promise<number> {
-    const { given, output } = call
+    const { given, output, signal } = call
     const address = given.operands[0] as string
     const count = given.integer('count', 1, 1_000_000) ?? 1
     const intervalMs = given.durationMs('interval', 0) ?? 1000
-    return withNode(call, [], async (dht, signal) => {
+    return withNode(call, [], async (dht) => {
       await dht.start({ signal })
       const times: number[] = []
       let isRefused = false

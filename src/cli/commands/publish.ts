@@ -33,10 +33,10 @@ export const publishCommand: Command = {
     ],
   ],
   async run(call: Call): Promise<number> {
-    const { given, output, signal: ending } = call
+    const { given, output, signal } = call
     const path = given.text('key')
     if (path === undefined) throw new UsageError('publish needs --key FILE')
-    const keys = await unlessAborted(ending, readKeys(path))
+    const keys = await unlessAborted(signal, readKeys(path))
     const options = {
       salt: given.bytes('salt', SALT_BYTES_MAX),
       seq: given.bigint('seq'),
@@ -44,7 +44,7 @@ export const publishCommand: Command = {
       ...storingOf(call),
     }
     const value = await readValue(call, given.operands[0], VALUE_BYTES_MAX)
-    return withSession(call, async (dht, signal) => {
+    return withSession(call, async (dht) => {
       const result = await dht.publish(keys, value, { ...options, signal })
       const { seq, storedAt, messages, elapsedMs } = result
       const { publicKey } = keys

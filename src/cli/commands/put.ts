@@ -20,10 +20,10 @@ export const putCommand: Command = {
     ["echo hello | xorbit put --bootstrap '203.0.113.7:7400'", 'stores what another program prints'],
   ],
   async run(call: Call): Promise<number> {
-    const { given, output } = call
+    const { given, output, signal } = call
     const storing = storingOf(call)
     const value = await readValue(call, given.operands[0])
-    return withSession(call, async (dht, signal) => {
+    return withSession(call, async (dht) => {
       const result = await dht.put(value, {
         ...storing,
         signal,

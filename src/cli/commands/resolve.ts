@@ -26,10 +26,10 @@ export const resolveCommand: Command = {
     ],
   ],
   async run(call: Call): Promise<number> {
-    const { given, output } = call
+    const { given, output, signal } = call
     const publicKey = keyFrom('PUBLIC_KEY', given.operands[0] as string)
     const salt = given.bytes('salt', SALT_BYTES_MAX)
-    return withSession(call, async (dht, signal) => {
+    return withSession(call, async (dht) => {
       const found = await dht.resolve(publicKey, { salt, signal })
       if (!found) {
         output.warn('nobody has a value of this public key')
