@@ -1,6 +1,6 @@
 // Checks the package as a user gets it: packed, installed into an empty folder, imported, compiled, run and bundled.
 // Needs a built dist/. Prints a line for each check; the exit status is 1 when one failed.
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, sep } from 'node:path'
 import { gzipSync } from 'node:zlib'
