@@ -82,18 +82,20 @@ function unlessMissing(error: unknown): undefined {
   if ((error as { code?: unknown }).code !== 'ENOENT') throw error
 }
 
+/** How often a folder is tried to be made: others may make the ones above it at the same time. */
+const ATTEMPTS_MAX = 3
+
 /** Not `mkdir` with `recursive`: below /proc, for one, Node tries that for ever. */
-async function makeFolders(path: string): Promise<void> {
+async function makeFolders(path: string, attempt = 1): Promise<void> {
   const parent = dirname(path)
   try {
     await mkdir(path, { mode: 0o700 })
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
-    const isOrphan = code === 'ENOENT' && (await stat(parent).catch(() => undefined)) === undefined
-    if (!isOrphan || parent === path) throw error
-    await makeFolders(parent)
-    return makeFolders(path)
+    if (code !== 'ENOENT' || parent === path || attempt === ATTEMPTS_MAX) throw error
+    if ((await stat(parent).catch(() => undefined)) === undefined) await makeFolders(parent)
+    return makeFolders(path, attempt + 1)
   }
   // The folder that is new has to be found after the end of the machine too.
   await syncFolder(parent).catch((error: unknown) => {
